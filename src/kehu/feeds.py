@@ -1,0 +1,272 @@
+"""Feed contracts: what a source promises, read from `expectations/feeds/<feed>.yml`.
+
+A contract is the only description of a feed: extraction types by it, the gate derives its row
+rules from it, the load builds its tables from it. A mistake in one is reported with file, line
+and field, before any data is touched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from kehu.errors import ContractError
+
+GROUPS = ("masters", "transactions", "surveys", "complaints")
+
+_TYPE = re.compile(r"(?P<base>varchar|decimal|int|date|timestamp|flag)(\((?P<args>[\d, ]+)\))?")
+
+
+class Column(BaseModel):
+    """One column of a feed.
+
+    `type` is varchar(n), int, decimal(p,s), date, timestamp or flag ({0|1}). `aliases` are other
+    headers by which sources call it. `null_values` are texts that mean "no value". `utc` marks a
+    timestamp that the source writes in UTC. `pii` keeps the column out of everything but `pii.*`.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: str
+    description: str
+    zh: str = ""
+    required: bool = False
+    aliases: list[str] = []
+    allowed: list[str] = []
+    min: float | None = None
+    max: float | None = None
+    pattern: str | None = None
+    null_values: list[str] = []
+    pii: bool = False
+    utc: bool = False
+
+    @field_validator("type")
+    @classmethod
+    def _known_type(cls, value: str) -> str:
+        match = _TYPE.fullmatch(value.strip())
+        if match is None:
+            raise ValueError(
+                f"unknown type {value!r}; use varchar(n), int, decimal(p,s), date, timestamp or flag"
+            )
+        count = {"varchar": 1, "decimal": 2}.get(match["base"], 0)
+        given = [a for a in (match["args"] or "").split(",") if a.strip()]
+        if len(given) != count:
+            raise ValueError(f"type {value!r}: {match['base']} takes {count} number(s)")
+        return value.strip().replace(" ", "")
+
+    @field_validator("pattern")
+    @classmethod
+    def _valid_pattern(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                re.compile(value)
+            except re.error as error:
+                raise ValueError(f"pattern {value!r} is not a regular expression: {error}") from None
+        return value
+
+    @property
+    def base(self) -> str:
+        """The type without its arguments."""
+        return self.type.split("(")[0]
+
+    @property
+    def args(self) -> tuple[int, ...]:
+        """Length of a varchar; precision and scale of a decimal."""
+        inner = self.type.partition("(")[2].rstrip(")")
+        return tuple(int(a) for a in inner.split(",")) if inner else ()
+
+    @property
+    def sql_type(self) -> str:
+        """The DuckDB type of the typed value."""
+        return {
+            "varchar": "VARCHAR",
+            "int": "INTEGER",
+            "flag": "INTEGER",
+            "date": "DATE",
+            "timestamp": "TIMESTAMP",
+        }.get(self.base) or self.type.upper()
+
+
+class RowCheck(BaseModel):
+    """A rule over one row: `sql` is true where the row is right; NULL counts as right."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str
+    column: str
+    sql: str
+    description: str
+
+
+class GroupCheck(BaseModel):
+    """A rule over the rows that share `by`: `sql` aggregates, and is true where the group is right.
+
+    All rows of a wrong group are quarantined: which of them is wrong can not be known. A group
+    that already lost a row to another rule is not judged, it is flagged incomplete.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str
+    column: str
+    by: list[str]
+    sql: str
+    description: str
+
+
+class Contract(BaseModel):
+    """The contract of one feed. See `expectations/README.md` for the fields in words."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    feed: str
+    group: Literal["masters", "transactions", "surveys", "complaints"]
+    grain: str
+    zh: str = ""
+    key: list[str] = Field(min_length=1)
+    replace: Literal["store_day", "version", "event"]
+    version: str | None = None
+    drift: Literal["evolve", "freeze", "discard_column"] = "evolve"
+    reject_limit: float = Field(default=0.05, ge=0, le=1)
+    control_sum: str | None = None
+    incomplete_group: list[str] = []
+    volume_date: str | None = None
+    encoding: str | None = None
+    store_days_from_name: str | None = None
+    columns: dict[str, Column] = Field(min_length=1)
+    checks: list[RowCheck] = []
+    group_checks: list[GroupCheck] = []
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Contract:
+        named: list[tuple[str, str]] = [("key", k) for k in self.key]
+        named += [("version", self.version)] if self.version else []
+        named += [("control_sum", self.control_sum)] if self.control_sum else []
+        named += [("volume_date", self.volume_date)] if self.volume_date else []
+        named += [("incomplete_group", c) for c in self.incomplete_group]
+        named += [("checks", c.column) for c in self.checks]
+        named += [("group_checks", c) for g in self.group_checks for c in [g.column, *g.by]]
+        for field, column in named:
+            if column not in self.columns:
+                raise ValueError(f"{field} names the column {column!r}, which is not in columns")
+        if self.replace == "store_day" and not {"store_code", "business_date"} <= set(self.columns):
+            raise ValueError("replace: store_day needs the columns store_code and business_date")
+        for name in self.key:
+            if not self.columns[name].required:
+                raise ValueError(f"key column {name!r} must be required: true")
+        seen: dict[str, str] = {}
+        for name, column in self.columns.items():
+            for header in [name, *column.aliases]:
+                owner = seen.setdefault(normalise_header(header), name)
+                if owner != name:
+                    raise ValueError(f"header {header!r} is an alias of both {owner!r} and {name!r}")
+        ids = [c.id for c in self.checks] + [g.id for g in self.group_checks]
+        if len(ids) != len(set(ids)):
+            raise ValueError("ids of checks and group_checks must be unique")
+        return self
+
+    @cached_property
+    def headers(self) -> dict[str, str]:
+        """Normalised header → column name, aliases included."""
+        return {
+            normalise_header(header): name
+            for name, column in self.columns.items()
+            for header in [name, *column.aliases]
+        }
+
+    @property
+    def pii_columns(self) -> list[str]:
+        return [name for name, column in self.columns.items() if column.pii]
+
+    @property
+    def plain_columns(self) -> list[str]:
+        return [name for name, column in self.columns.items() if not column.pii]
+
+    @cached_property
+    def digest(self) -> str:
+        """Changes when the contract changes, so that stale typed batches are made again."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+
+
+def normalise_header(header: str) -> str:
+    """Fold what exports vary in a header: width, case, spaces, byte-order mark, underscores."""
+    folded = unicodedata.normalize("NFKC", header).strip("\ufeff \t\"'").casefold()
+    return re.sub(r"[\s_\-]+", "_", folded)
+
+
+def read_contract(path: Path) -> Contract:
+    """Read and validate one contract; ContractError names file, line and field."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except OSError as error:
+        raise ContractError(f"{path}: can not be read: {error.strerror}") from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ContractError(f"{path}:{line}: not valid YAML: {error.problem}") from None
+    if not isinstance(data, dict):
+        raise ContractError(f"{path}:1: a contract is a mapping with feed, key, columns ...")
+    try:
+        contract = Contract.model_validate(data)
+    except ValidationError as error:
+        problems = [
+            f"{path}:{_line_of(node, problem['loc'])}: field "
+            f"{'.'.join(str(p) for p in problem['loc']) or _field_named(problem['msg'])}: "
+            f"{problem['msg'].removeprefix('Value error, ')}"
+            for problem in error.errors()
+        ]
+        raise ContractError("\n".join(problems)) from None
+    if contract.feed != path.stem:
+        raise ContractError(
+            f"{path}:{_line_of(node, ('feed',))}: field feed: is {contract.feed!r}, "
+            f"but the file is named {path.stem!r}; they must agree"
+        )
+    return contract
+
+
+def read_contracts(folder: Path) -> dict[str, Contract]:
+    """All contracts of a folder by feed name; every mistake of every file is reported at once."""
+    contracts: dict[str, Contract] = {}
+    problems: list[str] = []
+    for path in sorted(folder.glob("*.yml")):
+        try:
+            contracts[path.stem] = read_contract(path)
+        except ContractError as error:
+            problems.append(str(error))
+    if problems:
+        raise ContractError("\n".join(problems))
+    if not contracts:
+        raise ContractError(f"{folder}: holds no contracts (*.yml); is KEHU_PROJECT right?")
+    return contracts
+
+
+def _field_named(message: str) -> str:
+    match = re.match(r"Value error, (\w+)", message)
+    return match[1] if match else "(file)"
+
+
+def _line_of(node: Any, location: tuple[int | str, ...]) -> int:
+    """The line of the deepest part of `location` that stands in the document, 1-based."""
+    line = 1
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((k, v) for k, v in node.value if k.value == str(part)), None)
+            if found is None:
+                break
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            if part >= len(node.value):
+                break
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
