@@ -1,0 +1,14 @@
+{#- The fixed rows of the dimensions and the ends of time, each named once. -#}
+
+{% macro unknown_key() -%} -1 {%- endmacro %}
+{% macro anonymous_key() -%} -2 {%- endmacro %}
+{% macro first_day() -%} cast('1900-01-01' as date) {%- endmacro %}
+{% macro last_day_of_time() -%} cast('9999-12-31' as date) {%- endmacro %}
+
+{#- The date that every published number is a function of. -#}
+{% macro as_of_date() -%} cast('{{ var("as_of_date") }}' as date) {%- endmacro %}
+
+{#- Key of a reference that may be absent: UNKNOWN where the source names nothing. -#}
+{% macro reference_key(code) -%}
+    case when {{ code }} is null then {{ kehu.unknown_key() }} else {{ kehu.surrogate_key([code]) }} end
+{%- endmacro %}

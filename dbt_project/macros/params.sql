@@ -1,0 +1,100 @@
+{#- Names and types of all parameters: each is a typed column of dim_as_of. -#}
+{% macro param_types() -%}
+    {{ return({
+        "company_name": "string",
+        "currency": "string",
+        "timezone": "string",
+        "calendar": "string",
+        "calendar_from": "date",
+        "calendar_to": "date",
+        "fiscal_year_start_month": "integer",
+        "card_no_pattern": "string",
+        "first_version_valid_from": "string",
+        "survey_missing_codes": "string",
+        "non_human_actor_types": "string",
+        "default_vat_rate": "decimal(4, 3)",
+        "window_days": "integer",
+        "visit_min_net": "decimal(18, 2)",
+        "min_n": "integer",
+        "min_n_complaint": "integer",
+        "bulk_receipt_min": "decimal(18, 2)",
+        "bulk_buyer_share": "decimal(9, 6)",
+        "shared_card_receipts_per_day": "integer",
+        "shared_card_receipts_per_month": "integer",
+        "margin_cost_coverage_min": "decimal(9, 6)",
+        "rfm_scores": "integer",
+        "abc_a_share": "decimal(9, 6)",
+        "abc_b_share": "decimal(9, 6)",
+        "abc_count_a_pct": "integer",
+        "abc_count_b_pct": "integer",
+        "pyramid_top_pct": "integer",
+        "pyramid_major_pct": "integer",
+        "pyramid_ordinary_pct": "integer",
+        "value_high_pct": "integer",
+        "value_medium_pct": "integer",
+        "tau_prior_weight": "decimal(9, 3)",
+        "tau_alpha": "decimal(9, 6)",
+        "tau_min_days": "integer",
+        "tau_max_days": "integer",
+        "tau_last_gaps": "integer",
+        "tau_gap_max_days": "integer",
+        "tau_min_pool_gaps": "integer",
+        "tau_default_mean_gap": "decimal(9, 3)",
+        "tau_default_first_gap_p95": "decimal(9, 3)",
+        "stage_new_days": "integer",
+        "stage_reactivated_days": "integer",
+        "stage_at_risk_ratio": "decimal(9, 6)",
+        "stage_lost_ratio": "decimal(9, 6)",
+        "stage_growth_ratio": "decimal(9, 6)",
+        "stage_decline_ratio": "decimal(9, 6)",
+        "stage_spend_days": "integer",
+        "regularity_min_gaps": "integer",
+        "behaviour_high_pct": "integer",
+        "behaviour_medium_pct": "integer",
+        "attitude_high": "decimal(9, 3)",
+        "attitude_max_age_days": "integer",
+        "sla_response_minutes": "integer",
+        "sla_resolution_minutes": "integer",
+    }) }}
+{%- endmacro %}
+
+{#-
+    The rows of the seed `param` that hold for the company's scope at a date, one per name:
+    a row of `var('param_scope')` wins over `default`, a later validity over an earlier one.
+    `at_dates` is a query with one column `as_of_date`.
+-#}
+{% macro params_at(at_dates) -%}
+    select
+        dates.as_of_date,
+        param.name,
+        param.value
+    from ({{ at_dates }}) as dates
+    inner join {{ ref("param") }} as param
+        on
+            param.valid_from <= dates.as_of_date
+            and dates.as_of_date < param.valid_to
+            and param.scope in ('default', '{{ var("param_scope") }}')
+    qualify row_number() over (
+        partition by dates.as_of_date, param.name
+        order by
+            case when param.scope = '{{ var("param_scope") }}' then 0 else 1 end,
+            param.valid_from desc
+    ) = 1
+{%- endmacro %}
+
+{#- One parameter at as_of_date as a scalar, typed as `param_types()` says. -#}
+{% macro param(name) -%}
+    {%- set data_type = kehu.param_types()[name] -%}
+    {%- if data_type is not defined -%}
+        {%- do exceptions.raise_compiler_error("param '" ~ name ~ "' is not listed in param_types()") -%}
+    {%- endif -%}
+    (
+        select cast(resolved.value as {{ kehu.sql_type(data_type) }})
+        from ({{ kehu.params_at("select " ~ kehu.as_of_date() ~ " as as_of_date") }}) as resolved
+        where resolved.name = '{{ name }}'
+    )
+{%- endmacro %}
+
+{% macro sql_type(data_type) -%}
+    {{ dbt.type_string() if data_type == "string" else data_type }}
+{%- endmacro %}

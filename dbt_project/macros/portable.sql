@@ -1,0 +1,80 @@
+{#-
+    The few functions that DuckDB and Spark spell differently. Models call these and stay in the
+    common subset; a new engine adds a `<engine>__` twin here and nowhere else.
+-#}
+
+{#- BIGINT key of the given text expressions: the first 15 hex digits (60 bits) of an md5. -#}
+{% macro surrogate_key(expressions) -%}
+    {%- set text = [] -%}
+    {%- for expression in expressions -%}
+        {%- do text.append("coalesce(cast(" ~ expression ~ " as " ~ dbt.type_string() ~ "), '')") -%}
+    {%- endfor -%}
+    {{ kehu.hex_to_bigint("substr(md5(" ~ text | join(" || chr(31) || ") ~ "), 1, 15)") }}
+{%- endmacro %}
+
+{% macro hex_to_bigint(expression) -%}
+    {{ return(adapter.dispatch("hex_to_bigint", "kehu")(expression)) }}
+{%- endmacro %}
+{% macro default__hex_to_bigint(expression) -%}
+    cast(('0x' || {{ expression }}) as bigint)
+{%- endmacro %}
+{% macro spark__hex_to_bigint(expression) -%}
+    cast(conv({{ expression }}, 16, 10) as bigint)
+{%- endmacro %}
+
+{#- Whole days from the first date to the second; `date - date` differs between engines. -#}
+{% macro days_between(from_date, to_date) -%}
+    {{ return(adapter.dispatch("days_between", "kehu")(from_date, to_date)) }}
+{%- endmacro %}
+{% macro default__days_between(from_date, to_date) -%}
+    date_diff('day', {{ from_date }}, {{ to_date }})
+{%- endmacro %}
+{% macro spark__days_between(from_date, to_date) -%}
+    datediff({{ to_date }}, {{ from_date }})
+{%- endmacro %}
+
+{#- Whole minutes elapsed from the first timestamp to the second (59 seconds are 0 minutes). -#}
+{% macro minutes_between(from_at, to_at) -%}
+    {{ return(adapter.dispatch("minutes_between", "kehu")(from_at, to_at)) }}
+{%- endmacro %}
+{% macro default__minutes_between(from_at, to_at) -%}
+    date_sub('minute', {{ from_at }}, {{ to_at }})
+{%- endmacro %}
+{% macro spark__minutes_between(from_at, to_at) -%}
+    timestampdiff(minute, {{ from_at }}, {{ to_at }})
+{%- endmacro %}
+
+{#- True where the whole text matches the pattern. -#}
+{% macro matches_fully(expression, pattern) -%}
+    {{ return(adapter.dispatch("matches_fully", "kehu")(expression, pattern)) }}
+{%- endmacro %}
+{% macro default__matches_fully(expression, pattern) -%}
+    regexp_full_match({{ expression }}, {{ pattern }})
+{%- endmacro %}
+{% macro spark__matches_fully(expression, pattern) -%}
+    {{ expression }} rlike concat('^(', {{ pattern }}, ')$')
+{%- endmacro %}
+
+{#- True where `item` is one of the `|`-separated items of `items`. -#}
+{% macro is_one_of(item, items) -%}
+    (('|' || {{ items }} || '|') like ('%|' || {{ item }} || '|%'))
+{%- endmacro %}
+
+{#- One row per day, both ends included, as column `date_on`. -#}
+{% macro date_series(from_date, to_date) -%}
+    {{ return(adapter.dispatch("date_series", "kehu")(from_date, to_date)) }}
+{%- endmacro %}
+{% macro default__date_series(from_date, to_date) -%}
+    select cast(unnest(generate_series({{ from_date }}, {{ to_date }}, interval '1 day')) as date) as date_on
+{%- endmacro %}
+{% macro spark__date_series(from_date, to_date) -%}
+    select explode(sequence({{ from_date }}, {{ to_date }}, interval 1 day)) as date_on
+{%- endmacro %}
+
+{#- Quotient of two decimals as money; a bare `/` gives DOUBLE here and DECIMAL there. -#}
+{% macro divide_to_money(numerator, denominator) -%}
+    cast(
+        cast({{ numerator }} as double) / nullif(cast({{ denominator }} as double), 0)
+        as decimal(18, 2)
+    )
+{%- endmacro %}

@@ -1,0 +1,31 @@
+with history as (
+    select * from {{ ref('dim_product_history') }}
+)
+
+select
+    product_key,
+    sku_code,
+    product_name,
+    brand,
+    category_1_code,
+    category_1_name,
+    category_2_code,
+    category_2_name,
+    category_3_code,
+    category_3_name,
+    category_4_code,
+    category_4_name,
+    uom,
+    is_weighed,
+    is_revenue,
+    is_bag,
+    points_class,
+    vat_rate,
+    warranty_class,
+    supplier_code,
+    launched_on,
+    delisted_on,
+    status,
+    is_inferred
+from history
+where valid_to = {{ last_day_of_time() }}
