@@ -1,0 +1,101 @@
+"""Build, test and publish the marts of a night.
+
+Runs when transactions, masters and complaints of a night are loaded, and at 05:00 of the company's
+timezone at the latest, with what is there. Surveys are weekly and not waited for: what is loaded is
+used. The night (`as_of`) is the latest one that the loads name, else the local date on which the
+data interval starts, else the parameter `as_of`; it is never earlier than the publication that
+stands, unless a person names it.
+
+- `night` settles the date. Is it published already with all that is loaded, this is recorded and
+  the rest is skipped. A night caught up on long after 05:00 waits for its feeds instead.
+- `transform_core` and `transform_marts` run dbt, one build each.
+- `audit` judges what would be published; `publish` swaps it in.
+
+When a task fails, the previous publication stays as it is.
+"""
+
+from datetime import date
+
+from airflow.sdk import Asset, AssetOrTimeSchedule, PokeReturnValue, dag, get_current_context, task
+from airflow.sdk.exceptions import AirflowSkipException
+from kehu_common import (
+    PUBLISH_CRON,
+    REQUIRED,
+    WRITER,
+    asset_uri,
+    cron,
+    dag_arguments,
+    feed_logical_date,
+    night_of_context,
+    run_name,
+)
+
+
+@dag(
+    dag_id="kehu_publish",
+    schedule=AssetOrTimeSchedule(
+        timetable=cron(PUBLISH_CRON),
+        assets=[Asset(name=asset_uri(group), uri=asset_uri(group)) for group in REQUIRED],
+    ),
+    description="Build, test and publish the marts of a night",
+    doc_md=__doc__,
+    **dag_arguments("marts"),
+)
+def kehu_publish() -> None:
+    @task.sensor(pool=WRITER, mode="reschedule", poke_interval=10, timeout=6 * 3600)
+    def night() -> PokeReturnValue:
+        import pendulum
+
+        from kehu import night as kehu_night
+        from kehu.orchestra import is_past, never_back
+        from kehu.settings import Settings
+
+        context = get_current_context()
+        run, ti = context["dag_run"], context["ti"]
+        as_of = night_of_context(context)
+        if run.run_type in ("scheduled", "backfill") and is_past(
+            run.data_interval_end, pendulum.now("UTC")
+        ):
+            logical_date = feed_logical_date(as_of)
+            for group in REQUIRED if logical_date else ():
+                runs = {"dag_id": f"kehu_{group}", "logical_dates": [logical_date]}
+                if ti.get_dr_count(**runs, states=["success", "failed"]) == 0:
+                    return PokeReturnValue(is_done=False)
+        if not context["params"].get("as_of"):
+            as_of = never_back(as_of, Settings().published)
+        if kehu_night.is_published(as_of):
+            kehu_night.record_noop(as_of, run_name(context))
+            raise AirflowSkipException(f"{as_of} is published with all that is loaded")
+        return PokeReturnValue(is_done=True, xcom_value=as_of.isoformat())
+
+    @task(pool=WRITER)
+    def transform_core(as_of: str) -> dict:
+        from kehu import night as kehu_night
+
+        run = run_name(get_current_context())
+        return kehu_night.transform("core", date.fromisoformat(as_of), run)
+
+    @task(pool=WRITER)
+    def transform_marts(as_of: str) -> dict:
+        from kehu import night as kehu_night
+
+        run = run_name(get_current_context())
+        return kehu_night.transform("marts", date.fromisoformat(as_of), run)
+
+    @task(pool=WRITER)
+    def audit(as_of: str) -> dict:
+        from kehu import night as kehu_night
+
+        return kehu_night.audit(date.fromisoformat(as_of), run_name(get_current_context()))
+
+    @task(pool=WRITER)
+    def publish(as_of: str) -> dict:
+        from kehu import night as kehu_night
+
+        return kehu_night.publish(date.fromisoformat(as_of), run_name(get_current_context()))
+
+    as_of = night()
+    transform_core(as_of) >> transform_marts(as_of) >> audit(as_of) >> publish(as_of)
+
+
+kehu_publish()
