@@ -1,0 +1,1 @@
+"""Extract: bytes archived under their sha256, decoded, typed by contract into a batch."""

@@ -1,0 +1,368 @@
+"""A batch: one delivered file as typed Parquet, each row with its line.
+
+    var/batches/<feed>/<batch_id>/
+        meta.json        what arrived and how it was read
+        rows.parquet     every record, typed, with `_line`, `_span`, `_bad`
+        broken.parquet   records that are not records (wrong number of fields, not JSON)
+        accepted.parquet, quarantine.parquet, gate.json   written by the gate
+
+The folder appears by one rename, so a half-made batch is never seen.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+from pydantic import BaseModel
+
+from kehu.errors import FileRefused
+from kehu.extract import delivery as deliveries
+from kehu.extract.delivery import Archived, Delivery
+from kehu.extract.reader import DelimitedFile, detect_encoding, lines
+from kehu.extract.typing import literal, quoted, typed_query
+from kehu.feeds import Contract, normalise_header
+from kehu.files import write_atomically
+from kehu.settings import Settings
+
+
+class BatchMeta(BaseModel):
+    """What is known of a batch before it is judged."""
+
+    batch_id: str
+    feed: str
+    path: str
+    archived: Path
+    sha256: str
+    bytes: int
+    stamp: str
+    arrived_at: datetime
+    generated_at: datetime | None = None
+    has_manifest: bool = False
+    manifest_rows: int | None = None
+    manifest_control_sum: Decimal | None = None
+    store_days: list[tuple[str, date]] = []
+    is_simulated: bool = False
+    format: str = ""
+    compression: str | None = None
+    encoding: str = ""
+    header: list[str] = []
+    unknown_columns: list[str] = []
+    absent_columns: list[str] = []
+    rows_in: int = 0
+    rows_broken: int = 0
+    contract_digest: str = ""
+    seconds: float = 0.0
+    refused_rule: str | None = None
+    refused_message: str | None = None
+
+
+def folder_of(settings: Settings, feed: str, batch_id: str) -> Path:
+    """Where a batch lies."""
+    return settings.batches / feed / batch_id
+
+
+def read_meta(folder: Path) -> BatchMeta:
+    """The description of an extracted batch."""
+    return BatchMeta.model_validate_json((folder / "meta.json").read_text(encoding="utf-8"))
+
+
+@contextmanager
+def scratch(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """An in-memory DuckDB with the installation's limits; it spills beside the warehouse."""
+    spill = settings.home / "tmp"
+    spill.mkdir(parents=True, exist_ok=True)
+    connection = duckdb.connect(
+        config={
+            "memory_limit": settings.memory_limit,
+            "threads": settings.threads,
+            "temp_directory": str(spill),
+            "autoinstall_known_extensions": False,
+        }
+    )
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def extract(settings: Settings, contract: Contract, delivery: Delivery) -> BatchMeta:
+    """Archive one delivery and make its batch; a file that can not be read becomes a refused batch.
+
+    Nothing is raised for bad data: the refusal stands in the meta, for the gate and the ledger.
+    """
+    started = time.perf_counter()
+    manifest = None
+    refusal: FileRefused | None = None
+    try:
+        manifest = deliveries.read_manifest(delivery, contract, settings.timezone)
+    except FileRefused as error:
+        refusal = error
+    store_days = (manifest.store_days if manifest else None) or deliveries.store_days_from_name(
+        contract, delivery.path
+    )
+    card, archived = deliveries.archive(settings, delivery, store_days)
+    meta = _described(card, archived, contract)
+    if manifest is not None:
+        meta.has_manifest = True
+        meta.generated_at = manifest.generated_at
+        meta.manifest_rows = manifest.rows
+        meta.manifest_control_sum = manifest.control_sum
+        meta.is_simulated = manifest.simulated
+        if manifest.sha256 and manifest.sha256.lower() != card.sha256:
+            refusal = FileRefused(
+                "sha256",
+                f"{delivery.path}: its sha256 is {card.sha256}, the manifest says "
+                f"{manifest.sha256}; the file was cut or changed on its way: send it again",
+            )
+    meta.store_days = store_days
+    final = folder_of(settings, contract.feed, meta.batch_id)
+    if refusal is None and _is_current(final, meta):
+        kept = read_meta(final)
+        for name in ("gate.json", "accepted.parquet", "quarantine.parquet"):
+            (final / name).unlink(missing_ok=True)
+        return kept
+    work = final.with_name(f".{final.name}.{os.getpid()}")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    if refusal is None:
+        try:
+            with scratch(settings) as connection:
+                _make_rows(connection, settings, contract, meta, work)
+        except FileRefused as error:
+            refusal = error
+    if refusal is not None:
+        meta.refused_rule, meta.refused_message = refusal.rule, str(refusal)
+    meta.seconds = round(time.perf_counter() - started, 3)
+    write_atomically(work / "meta.json", meta.model_dump_json(indent=1))
+    shutil.rmtree(final, ignore_errors=True)
+    os.replace(work, final)
+    return meta
+
+
+def _described(card: Archived, archived: Path, contract: Contract) -> BatchMeta:
+    return BatchMeta(
+        batch_id=card.batch_id,
+        feed=contract.feed,
+        path=card.delivery.path,
+        archived=archived,
+        sha256=card.sha256,
+        bytes=card.delivery.size,
+        stamp=card.delivery.stamp,
+        arrived_at=card.delivery.arrived_at,
+        contract_digest=contract.digest,
+    )
+
+
+def _is_current(folder: Path, meta: BatchMeta) -> bool:
+    """Whether the batch was made already from the same bytes, manifest and contract."""
+    if not (folder / "meta.json").exists():
+        return False
+    kept = read_meta(folder)
+    same = {"contract_digest", "stamp", "store_days", "generated_at", "manifest_rows"}
+    return kept.refused_rule is None and all(getattr(kept, f) == getattr(meta, f) for f in same)
+
+
+def _make_rows(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    contract: Contract,
+    meta: BatchMeta,
+    work: Path,
+) -> None:
+    meta.format, meta.compression = deliveries.file_format(meta.path)
+    if meta.format in ("csv", "tsv"):
+        broken = _delimited(connection, settings, contract, meta, work)
+    elif meta.format == "jsonl":
+        broken = _json_lines(connection, settings, contract, meta, work)
+    else:
+        broken = _parquet(connection, settings, contract, meta, work)
+    connection.register("broken", broken)
+    _copy(connection, "select _line, raw_text, detail from broken", work / "broken.parquet")
+    counted = connection.execute(
+        f"select count(*) from read_parquet({literal(str(work / 'rows.parquet'))})"
+    ).fetchone()
+    meta.rows_broken = broken.num_rows
+    meta.rows_in = (counted[0] if counted else 0) + meta.rows_broken
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
+    connection.execute(f"copy ({query}) to {literal(str(path))} (format parquet)")
+
+
+def _delimited(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    contract: Contract,
+    meta: BatchMeta,
+    work: Path,
+) -> pa.Table:
+    encoding = detect_encoding(meta.archived, meta.compression, contract.encoding)
+    meta.encoding = str(encoding)
+    delimiter = "\t" if meta.format == "tsv" else ","
+    file = DelimitedFile(meta.archived, meta.compression, encoding, delimiter, meta.path)
+    present = _match_header(contract, meta, file.header)
+    columns = {name: f"c{i}" for name, i in present.items()}
+    reader = pa.RecordBatchReader.from_batches(file.schema, file.batches())
+    connection.register("src", reader)
+    try:
+        _copy(
+            connection,
+            typed_query(contract, columns, meta.batch_id, settings.timezone),
+            work / "rows.parquet",
+        )
+    except (duckdb.Error, pa.ArrowInvalid) as error:
+        raise FileRefused("unreadable", f"{meta.path}: can not be read: {error}") from None
+    return file.broken_table()
+
+
+def _json_lines(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    contract: Contract,
+    meta: BatchMeta,
+    work: Path,
+) -> pa.Table:
+    encoding = detect_encoding(meta.archived, meta.compression, contract.encoding)
+    meta.encoding = str(encoding)
+    connection.register("text_lines", lines(meta.archived, meta.compression, encoding))
+    connection.execute(
+        """create temp table lines as
+        select _line, raw, json_valid(raw) and json_type(raw) = 'OBJECT' as is_object
+        from (select _line, trim(raw) as raw from text_lines) where raw <> ''"""
+    )
+    keys = connection.execute(
+        "select distinct unnest(json_keys(raw)) from lines where is_object order by 1"
+    ).fetchall()
+    header = [str(key[0]) for key in keys]
+    if header:
+        present = _match_header(contract, meta, header)
+    else:
+        present = {}
+    paths = ", ".join(literal("$." + json.dumps(key, ensure_ascii=False)) for key in header)
+    values = ", ".join(f"v[{i + 1}] as c{i}" for i in range(len(header)))
+    connection.execute(
+        f"""create temp view src as select _line, 1::integer as _span{", " + values if values else ""}
+        from (select _line, json_extract_string(raw, [{paths or "'$'"}]) as v
+              from lines where is_object)"""
+    )
+    columns = {name: f"c{i}" for name, i in present.items()}
+    _copy(
+        connection,
+        typed_query(contract, columns, meta.batch_id, settings.timezone),
+        work / "rows.parquet",
+    )
+    return connection.execute(
+        "select _line, raw as raw_text, 'not a JSON object' as detail from lines where not is_object"
+    ).to_arrow_table()
+
+
+def _parquet(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    contract: Contract,
+    meta: BatchMeta,
+    work: Path,
+) -> pa.Table:
+    path = meta.archived
+    if meta.compression:
+        raise FileRefused("format", f"{meta.path}: Parquet is compressed inside; deliver it plain")
+    source = f"read_parquet({literal(str(path))}, file_row_number = true)"
+    try:
+        described = connection.execute(f"describe select * from {source}").fetchall()
+        header = [str(row[0]) for row in described if row[0] != "file_row_number"]
+        present = _match_header(contract, meta, header)
+        columns = {name: f"c{i}" for name, i in present.items()}
+        casts = ", ".join(f"{quoted(h)}::varchar as c{i}" for i, h in enumerate(header))
+        connection.execute(
+            f"create temp view src as select file_row_number + 1 as _line, 1::integer as _span, "
+            f"{casts} from {source}"
+        )
+        _copy(
+            connection,
+            typed_query(contract, columns, meta.batch_id, settings.timezone),
+            work / "rows.parquet",
+        )
+    except duckdb.Error as error:
+        raise FileRefused(
+            "unreadable", f"{meta.path}: is not a whole Parquet file: {error}"
+        ) from None
+    empty = pa.schema(
+        [("_line", pa.int64()), ("raw_text", pa.string()), ("detail", pa.string())]
+    )
+    return empty.empty_table()
+
+
+def _match_header(contract: Contract, meta: BatchMeta, header: list[str]) -> dict[str, int]:
+    """Column name → position in the file; FileRefused where the header breaks the contract."""
+    meta.header = header
+    present: dict[str, int] = {}
+    for position, name in enumerate(header):
+        column = contract.headers.get(normalise_header(name))
+        if column is None:
+            meta.unknown_columns.append(name)
+        elif column in present:
+            raise FileRefused(
+                "header",
+                f"{meta.path}: line 1: the columns {header[present[column]]!r} and {name!r} both "
+                f"mean {column}; deliver one of them",
+            )
+        else:
+            present[column] = position
+    missing = [n for n, c in contract.columns.items() if c.required and n not in present]
+    if missing:
+        raise FileRefused(
+            "header",
+            f"{meta.path}: line 1: required column(s) missing: {', '.join(missing)}; the file has "
+            f"{', '.join(header)}. Add the column, or name its header as an alias in "
+            f"expectations/feeds/{contract.feed}.yml, then: kehu replay {meta.batch_id}",
+        )
+    if meta.unknown_columns and contract.drift == "freeze":
+        raise FileRefused(
+            "header",
+            f"{meta.path}: line 1: column(s) that the contract does not know: "
+            f"{', '.join(meta.unknown_columns)} (drift: freeze). Add them to "
+            f"expectations/feeds/{contract.feed}.yml, then: kehu replay {meta.batch_id}",
+        )
+    meta.absent_columns = [n for n in contract.columns if n not in present]
+    return present
+
+
+def raw_texts(
+    connection: duckdb.DuckDBPyConnection, meta: BatchMeta, wanted: str, encoding_fixed: str | None
+) -> str:
+    """Make a table `raw_texts(_line, raw_text)` for the records in the table `wanted(_line, _span)`.
+
+    Only called where records are rejected: it reads the archived file a second time. Returns the
+    table's name.
+    """
+    if meta.format == "parquet":
+        source = f"read_parquet({literal(str(meta.archived))}, file_row_number = true)"
+        connection.execute(
+            f"""create or replace temp table raw_texts as
+            select w._line, to_json(s)::varchar as raw_text
+            from {wanted} as w join {source} as s on s.file_row_number + 1 = w._line"""
+        )
+        return "raw_texts"
+    encoding = detect_encoding(meta.archived, meta.compression, encoding_fixed)
+    connection.register("text_lines", lines(meta.archived, meta.compression, encoding))
+    connection.execute(
+        f"""create or replace temp table raw_texts as
+        with wanted_lines as (
+            select _line, unnest(range(_line, _line + _span)) as at from {wanted}
+        )
+        select w._line, string_agg(l.raw, chr(10) order by l._line) as raw_text
+        from text_lines as l join wanted_lines as w on l._line = w.at
+        group by w._line"""
+    )
+    connection.unregister("text_lines")
+    return "raw_texts"

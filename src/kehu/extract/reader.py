@@ -1,0 +1,323 @@
+"""Readers: the bytes of a delivered file as record batches of text, each row with its line.
+
+Nothing is sniffed: the ending names the format, a byte-order mark or a strict decode names the
+encoding, the contract names the columns. Memory is bounded by a few blocks of the file.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+
+from kehu.errors import FileRefused
+
+BLOCK = 4 << 20
+_KEPT_BROKEN_LINES = 100_000
+
+
+@dataclass
+class Encoding:
+    """How a text file is decoded. `lossy` where no encoding fits all of its bytes."""
+
+    name: str
+    lossy: bool = False
+    has_quotes: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.name} (with undecodable bytes)" if self.lossy else self.name
+
+
+def open_bytes(path: Path, compression: str | None) -> BinaryIO:
+    """The file's bytes, decompressed."""
+    if compression == "gzip":
+        return cast(BinaryIO, gzip.open(path, "rb"))
+    return path.open("rb")
+
+
+def detect_encoding(path: Path, compression: str | None, fixed: str | None = None) -> Encoding:
+    """BOM, else strict UTF-8, else strict GB18030, else whichever of the two fails less often.
+
+    GB18030 and not GBK: names with 䶮 or 㛃 fail in GBK. UTF-8 first: its bytes may succeed as
+    GB18030, as mojibake.
+    """
+    with open_bytes(path, compression) as file:
+        head = file.read(4)
+    if fixed:
+        name, candidates = fixed, [fixed]
+    elif head.startswith(codecs.BOM_UTF8):
+        name, candidates = "utf-8-sig", ["utf-8-sig"]
+    elif head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        name, candidates = "utf-16", ["utf-16"]
+    else:
+        name, candidates = "", ["utf-8", "gb18030"]
+    quotes = False
+    for candidate in candidates:
+        decoder = codecs.getincrementaldecoder(candidate)("strict")
+        try:
+            with open_bytes(path, compression) as file:
+                while chunk := file.read(BLOCK):
+                    quotes = quotes or b'"' in chunk
+                    decoder.decode(chunk)
+                decoder.decode(b"", final=True)
+            return Encoding(candidate, has_quotes=quotes)
+        except UnicodeDecodeError:
+            continue
+    if not name:
+        losses = {c: _undecodable(path, compression, c) for c in candidates}
+        name = min(candidates, key=lambda c: losses[c])
+    return Encoding(name, lossy=True)
+
+
+def _undecodable(path: Path, compression: str | None, encoding: str) -> int:
+    decoder = codecs.getincrementaldecoder(encoding)("replace")
+    count = 0
+    with open_bytes(path, compression) as file:
+        while chunk := file.read(BLOCK):
+            count += decoder.decode(chunk).count("\ufffd")
+    return count
+
+
+class Utf8Stream(io.RawIOBase):
+    """A byte stream in any encoding, read as UTF-8 bytes."""
+
+    def __init__(self, source: BinaryIO, encoding: Encoding) -> None:
+        self._source = source
+        errors = "replace" if encoding.lossy else "strict"
+        self._decoder = codecs.getincrementaldecoder(encoding.name)(errors)
+        self._rest = b""
+        self._ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        while not self._ended and (size < 0 or len(self._rest) < size):
+            chunk = self._source.read(BLOCK)
+            self._ended = not chunk
+            self._rest += self._decoder.decode(chunk, final=self._ended).encode("utf-8")
+        if size < 0:
+            size = len(self._rest)
+        result, self._rest = self._rest[:size], self._rest[size:]
+        return result
+
+    def close(self) -> None:
+        self._source.close()
+        super().close()
+
+
+def _utf8(path: Path, compression: str | None, encoding: Encoding) -> BinaryIO:
+    source = open_bytes(path, compression)
+    if encoding.name == "utf-8" and not encoding.lossy:
+        return source
+    return cast(BinaryIO, Utf8Stream(source, encoding))
+
+
+@dataclass
+class Broken:
+    """Records that are not records: the wrong number of fields."""
+
+    numbers: list[int] = field(default_factory=list)
+    newlines: list[int] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    details: list[str] = field(default_factory=list)
+
+    def add(self, row: pa_csv.InvalidRow) -> str:
+        text = row.text or ""
+        self.numbers.append(int(row.number or 0))
+        self.newlines.append(text.count("\n"))
+        if len(self.texts) < _KEPT_BROKEN_LINES:
+            self.texts.append(text)
+            self.details.append(f"{row.actual_columns} fields, {row.expected_columns} expected")
+        return "skip"
+
+
+class DelimitedFile:
+    """A CSV or TSV file: its header, and its rows as text with their physical lines.
+
+    `header` holds the column headers; `batches()` yields columns c0..cn, `_line` (1-based line of
+    the file where the record starts) and `_span` (lines that it takes); `broken` fills meanwhile.
+    """
+
+    def __init__(
+        self, path: Path, compression: str | None, encoding: Encoding, delimiter: str, name: str
+    ) -> None:
+        self._open = lambda: _utf8(path, compression, encoding)
+        self._has_quotes = encoding.has_quotes
+        self._delimiter = delimiter
+        self._name = name
+        self.broken = Broken()
+        self._long: list[tuple[np.ndarray, np.ndarray]] = []  # records over several lines
+        self.header, self._header_lines = self._read_header()
+
+    def _read_header(self) -> tuple[list[str], int]:
+        with self._open() as stream:
+            text = io.TextIOWrapper(
+                io.BufferedReader(cast(io.RawIOBase, stream)), encoding="utf-8-sig", newline=""
+            )
+            reader = csv.reader(text, delimiter=self._delimiter)
+            try:
+                for row in reader:
+                    if any(cell.strip() for cell in row):
+                        return row, reader.line_num
+            except (csv.Error, UnicodeDecodeError) as error:
+                raise FileRefused("header", f"{self._name}: line 1: header: {error}") from None
+        raise FileRefused(
+            "header", f"{self._name}: is empty; a day without data is a file with only its header"
+        )
+
+    @property
+    def schema(self) -> pa.Schema:
+        fields = [pa.field(f"c{i}", pa.string()) for i in range(len(self.header))]
+        return pa.schema([*fields, pa.field("_line", pa.int64()), pa.field("_span", pa.int32())])
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Rows as text; FileRefused where the file can not be split into records."""
+        names = [f"c{i}" for i in range(len(self.header))]
+        stream = self._open()
+        try:
+            for _ in range(self._header_lines):
+                stream = _skip_line(stream)
+            try:
+                reader = pa_csv.open_csv(
+                    stream,
+                    read_options=pa_csv.ReadOptions(
+                        column_names=names, use_threads=False, block_size=BLOCK
+                    ),
+                    parse_options=pa_csv.ParseOptions(
+                        delimiter=self._delimiter,
+                        newlines_in_values=self._has_quotes,
+                        ignore_empty_lines=False,
+                        invalid_row_handler=self.broken.add,
+                    ),
+                    convert_options=pa_csv.ConvertOptions(
+                        column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+                    ),
+                )
+            except pa.ArrowInvalid as error:
+                if "Empty CSV file" in str(error):
+                    return
+                raise
+            yield from self._with_lines(reader)
+        except (pa.ArrowInvalid, UnicodeDecodeError, EOFError, OSError) as error:
+            raise FileRefused(
+                "unreadable", f"{self._name}: can not be read as delimited text: {error}"
+            ) from None
+        finally:
+            stream.close()
+
+    def _with_lines(self, reader: pa_csv.CSVStreamingReader) -> Iterator[pa.RecordBatch]:
+        seen = 0  # good records so far
+        newlines = 0  # line breaks inside the values of good records so far
+        for batch in reader:
+            count = batch.num_rows
+            broken = np.asarray(self.broken.numbers, dtype=np.int64)
+            ordinal = np.arange(seen + 1, seen + count + 1, dtype=np.int64)
+            # the k-th good record is the k-th number that is not a broken one
+            record = ordinal + np.searchsorted(broken - np.arange(len(broken)), ordinal, "right")
+            inside = np.zeros(count, dtype=np.int64)
+            if self._has_quotes:
+                for column in batch.columns:
+                    breaks = pc.count_substring(column, "\n")
+                    inside += breaks.to_numpy(zero_copy_only=False)
+                self._long.append((record[inside > 0], inside[inside > 0]))
+            before = newlines + np.cumsum(inside) - inside
+            if len(broken):
+                lost = np.concatenate([[0], np.cumsum(self.broken.newlines)])
+                before += lost[np.searchsorted(broken, record, "left")]
+            line = self._header_lines + record + before
+            seen += count
+            newlines += int(inside.sum())
+            yield pa.RecordBatch.from_arrays(
+                [*batch.columns, pa.array(line), pa.array((inside + 1).astype(np.int32))],
+                schema=self.schema,
+            )
+
+    def broken_table(self) -> pa.Table:
+        """Broken records: their line in the file, their text, and what is wrong with them."""
+        texts = self.broken.texts
+        number = np.asarray(self.broken.numbers[: len(texts)], dtype=np.int64)
+        long = [np.concatenate(parts) for parts in zip(*self._long, strict=True)]
+        records, inside = long if long else [np.empty(0, np.int64), np.empty(0, np.int64)]
+        before = np.concatenate([[0], np.cumsum(inside)])[np.searchsorted(records, number)]
+        lost = np.concatenate([[0], np.cumsum(self.broken.newlines)]).astype(np.int64)
+        lines = self._header_lines + number + before + lost[: len(number)]
+        return pa.table(
+            {
+                "_line": pa.array(lines, pa.int64()),
+                "raw_text": pa.array(texts, pa.string()),
+                "detail": pa.array(self.broken.details, pa.string()),
+            }
+        )
+
+
+class _Rewound(io.RawIOBase):
+    """A stream with some bytes put back in front."""
+
+    def __init__(self, front: bytes, rest: BinaryIO) -> None:
+        self._front, self._rest = front, rest
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        if not self._front:
+            return self._rest.read(size)
+        if size < 0:
+            result, self._front = self._front + self._rest.read(), b""
+            return result
+        result, self._front = self._front[:size], self._front[size:]
+        return result
+
+    def close(self) -> None:
+        self._rest.close()
+        super().close()
+
+
+def _skip_line(stream: BinaryIO) -> BinaryIO:
+    """The stream behind its next line break."""
+    held = b""
+    while True:
+        chunk = stream.read(1 << 16)
+        held += chunk
+        end = held.find(b"\n")
+        if end >= 0:
+            return cast(BinaryIO, _Rewound(held[end + 1 :], stream))
+        if not chunk:
+            return cast(BinaryIO, io.BytesIO(b""))
+
+
+def lines(path: Path, compression: str | None, encoding: Encoding) -> pa.RecordBatchReader:
+    """The physical lines of a text file: `_line` (1-based) and `raw` (without the line break)."""
+    schema = pa.schema([pa.field("_line", pa.int64()), pa.field("raw", pa.string())])
+
+    def produce() -> Iterator[pa.RecordBatch]:
+        seen = 0
+        rest = b""
+        with _utf8(path, compression, encoding) as stream:
+            while True:
+                chunk = stream.read(BLOCK)
+                rest += chunk
+                cut = rest.rfind(b"\n") + 1 if chunk else len(rest)
+                block, rest = rest[:cut], rest[cut:]
+                if block:
+                    text = pa.array([block.removesuffix(b"\n").decode("utf-8")])
+                    split = pc.list_flatten(pc.split_pattern(text, "\n"))
+                    raw = pc.utf8_rtrim(split, characters="\r")
+                    number = np.arange(seen + 1, seen + len(raw) + 1, dtype=np.int64)
+                    seen += len(raw)
+                    yield pa.RecordBatch.from_arrays([pa.array(number), raw], schema=schema)
+                if not chunk:
+                    return
+
+    return pa.RecordBatchReader.from_batches(schema, produce())

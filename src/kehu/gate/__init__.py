@@ -1,0 +1,1 @@
+"""Gate: row rules split accepted from quarantined rows; Great Expectations passes or refuses."""

@@ -1,0 +1,294 @@
+"""Great Expectations over the accepted rows of a run, with every query grouped by batch.
+
+The suites are `expectations/suites/<feed>.json`. They run through a throw-away DuckDB file of views
+over the batches' Parquet, once per run, and refuse only the batches that they name.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from pydantic import BaseModel
+
+from kehu.errors import KehuError
+from kehu.extract.typing import literal, quoted
+from kehu.feeds import Contract
+from kehu.settings import Settings
+
+
+class CheckResult(BaseModel):
+    """The outcome of one check, for one batch where it failed on one."""
+
+    check_id: str
+    feed: str
+    batch_id: str | None = None
+    severity: str
+    success: bool
+    description: str
+    observed: str = ""
+    query: str = ""
+
+
+class Judged(BaseModel):
+    """A batch as the expectations see it."""
+
+    batch_id: str
+    feed: str
+    path: str
+    accepted_path: Path
+    rows_in: int
+    accepted: int
+    quarantined: int
+    has_manifest: bool
+    manifest_rows: int | None
+    manifest_control_sum: str | None
+    control_sum: str | None
+    control_unparsed: int
+    is_empty_declared: bool
+
+
+def validate_feeds(
+    settings: Settings,
+    contracts: dict[str, Contract],
+    feeds: list[str],
+    batches: list[Judged],
+    as_of: date,
+    run_id: str,
+) -> list[CheckResult]:
+    """Run the suites of `feeds`; a feed without a batch in this run is judged for freshness only."""
+    folder = settings.home / "gx" / run_id
+    folder.mkdir(parents=True, exist_ok=True)
+    database = folder / f"{'-'.join(sorted({contracts[f].group for f in feeds}))}.duckdb"
+    database.unlink(missing_ok=True)
+    _make_views(settings, contracts, batches, as_of, database)
+    delivered = {batch.feed for batch in batches}
+    suites: dict[str, list[dict[str, Any]]] = {}
+    for feed in feeds:
+        expectations = read_suite(settings.suites / f"{feed}.json")
+        if feed not in delivered:
+            expectations = [e for e in expectations if e["meta"].get("judges") == "feed"]
+        if expectations:
+            suites[feed] = expectations
+    results = run_suites(database, suites)
+    everything: list[CheckResult] = []
+    for result in results:
+        if result.batch_id is None and not result.success and _judges_batches(suites, result):
+            # a check that could not be run has judged no batch: all of its feed count as failed
+            everything += [
+                result.model_copy(update={"batch_id": b.batch_id})
+                for b in batches
+                if b.feed == result.feed
+            ]
+        else:
+            everything.append(result)
+    database.unlink(missing_ok=True)
+    return everything
+
+
+def _judges_batches(suites: dict[str, list[dict[str, Any]]], result: CheckResult) -> bool:
+    found = next(e for e in suites[result.feed] if e["meta"]["id"] == result.check_id)
+    return bool(found["meta"].get("judges", "batch") == "batch")
+
+
+def read_suite(path: Path) -> list[dict[str, Any]]:
+    """The expectations of one suite file; every one has an id, a severity and a description."""
+    try:
+        suite = json.loads(path.read_text(encoding="utf-8"))
+        expectations: list[dict[str, Any]] = suite["expectations"]
+        for expectation in expectations:
+            expectation["meta"]["id"], expectation["severity"], expectation["description"]
+    except FileNotFoundError:
+        raise KehuError(f"{path}: the suite is missing; each feed has one") from None
+    except (ValueError, KeyError) as error:
+        raise KehuError(f"{path}: not a suite of expectations: {error!r}") from None
+    return expectations
+
+
+def _make_views(
+    settings: Settings,
+    contracts: dict[str, Contract],
+    batches: list[Judged],
+    as_of: date,
+    database: Path,
+) -> None:
+    connection = duckdb.connect(str(database), config={"autoinstall_known_extensions": False})
+    try:
+        connection.execute(f"create table run as select date {literal(as_of.isoformat())} as as_of_date")
+        rows = [b.model_dump(mode="json", exclude={"accepted_path"}) for b in batches]
+        schema = pa.schema(
+            [
+                ("batch_id", pa.string()),
+                ("feed", pa.string()),
+                ("path", pa.string()),
+                ("rows_in", pa.int64()),
+                ("accepted", pa.int64()),
+                ("quarantined", pa.int64()),
+                ("has_manifest", pa.bool_()),
+                ("manifest_rows", pa.int64()),
+                ("manifest_control_sum", pa.string()),
+                ("control_sum", pa.string()),
+                ("control_unparsed", pa.int64()),
+                ("is_empty_declared", pa.bool_()),
+            ]
+        )
+        connection.register("batch_rows", pa.Table.from_pylist(rows, schema=schema))
+        connection.execute(
+            """create table batch as select batch_id as _batch_id, * exclude (batch_id)
+            replace (manifest_control_sum::decimal(18,2) as manifest_control_sum,
+                     control_sum::decimal(38,2) as control_sum)
+            from batch_rows"""
+        )
+        for feed, contract in contracts.items():
+            paths = [str(b.accepted_path) for b in batches if b.feed == feed]
+            names = ", ".join(["_batch_id", "_line", *(quoted(c) for c in contract.columns)])
+            typed = ", ".join(f"null::{c.sql_type} as {quoted(n)}" for n, c in contract.columns.items())
+            source = (
+                f"select {names} from read_parquet([{', '.join(literal(p) for p in paths)}], "
+                "union_by_name = true)"
+                if paths
+                else f"select null::varchar as _batch_id, null::bigint as _line, {typed} where false"
+            )
+            connection.execute(f"create view {feed} as {source}")
+        connection.execute(
+            "create table contract_column(feed varchar, column_name varchar, data_type varchar)"
+        )
+        connection.execute(
+            "create table batch_column(_batch_id varchar, feed varchar, column_name varchar, data_type varchar)"
+        )
+        promised = [
+            {"feed": f, "column_name": n, "data_type": c.sql_type.replace(",", ", ").replace(",  ", ", ")}
+            for f, contract in contracts.items()
+            for n, c in contract.columns.items()
+        ]
+        connection.register("promised", pa.Table.from_pylist(promised))
+        connection.execute(
+            "insert into contract_column select feed, column_name, replace(data_type, ' ', '') from promised"
+        )
+        for batch in batches:
+            connection.execute(
+                f"""insert into batch_column
+                select {literal(batch.batch_id)}, {literal(batch.feed)}, column_name,
+                    replace(column_type, ' ', '')
+                from (describe select * from read_parquet({literal(str(batch.accepted_path))}))
+                where column_name not like '\\_%' escape '\\'"""
+            )
+        for name, columns in REFERENCES.items():
+            path = settings.reference / f"{name}.parquet"
+            source = (
+                f"select * from read_parquet({literal(str(path))})"
+                if path.exists()
+                else "select " + ", ".join(f"null::{t} as {c}" for c, t in columns.items()) + " where false"
+            )
+            connection.execute(f"create view reference_{name} as {source}")
+        for name, feed, column in (
+            ("card", "member_card", "card_no"),
+            ("product", "product", "sku_code"),
+            ("store", "store", "store_code"),
+        ):
+            connection.execute(
+                f"create view known_{name} as select code from reference_known where kind = '{name}' "
+                f"union select {column} from {feed}"
+            )
+        connection.execute(
+            """create view store_day_volume as
+            with arrived as (
+                select business_date, store_code, count(*) as count_rows, true as is_new
+                from sales_line group by business_date, store_code
+            )
+            select * from arrived
+            union all
+            select business_date, store_code, count_rows, false
+            from reference_volume as v
+            anti join arrived using (business_date, store_code)"""
+        )
+    finally:
+        connection.close()
+
+
+REFERENCES: dict[str, dict[str, str]] = {
+    "volume": {"business_date": "date", "store_code": "varchar", "count_rows": "bigint"},
+    "known": {"kind": "varchar", "code": "varchar"},
+    "newest": {"feed": "varchar", "newest_on": "date"},
+}
+
+
+def run_suites(database: Path, suites: dict[str, list[dict[str, Any]]]) -> list[CheckResult]:
+    """Validate each suite against the table or view of its name; one result per check and batch."""
+    if not suites:
+        return []
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    import great_expectations as gx  # here: the import costs seconds, and only the gate needs it
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    source = context.data_sources.add_sql(
+        "batch",
+        connection_string=f"duckdb:///{database}",
+        kwargs={
+            "connect_args": {"read_only": True},
+            "isolation_level": "AUTOCOMMIT",
+            "skip_autocommit_rollback": True,
+            "pool_reset_on_return": None,
+        },
+    )
+    results: list[CheckResult] = []
+    for name, expectations in suites.items():
+        asset = source.add_table_asset(name, table_name=name.rpartition(".")[2])
+        definition = gx.ValidationDefinition(
+            name=name,
+            data=asset.add_batch_definition_whole_table("all"),
+            suite=context.suites.add(gx.ExpectationSuite(name=name, expectations=expectations)),
+        )
+        outcome = context.validation_definitions.add(definition).run(
+            result_format={"result_format": "COMPLETE"}
+        )
+        if len(outcome.results) != len(expectations):
+            raise KehuError(
+                f"suite {name}: {len(expectations)} expectations, {len(outcome.results)} results; "
+                "two of them are the same to Great Expectations: make their queries differ"
+            )
+        for result in outcome.results:
+            results += _read_result(name, result.to_json_dict(), database)
+    return results
+
+
+def _read_result(name: str, outcome: dict[str, Any], database: Path) -> list[CheckResult]:
+    config = outcome["expectation_config"]
+    base = CheckResult(
+        check_id=config["meta"]["id"],
+        feed=name,
+        severity=config["severity"],
+        success=bool(outcome["success"]),
+        description=config["description"],
+        query=config["kwargs"].get("unexpected_rows_query", ""),
+    )
+    details = (outcome.get("result") or {}).get("details")
+    if details is None:
+        # neither rows nor a count: the check itself is broken, which counts as failed
+        raised = json.dumps(outcome.get("exception_info"), default=str)
+        return [base.model_copy(update={"success": False, "observed": f"check errored: {raised[:2000]}"})]
+    if base.success:
+        return [base]
+    rows: list[dict[str, Any]] = details["unexpected_rows"]
+    if outcome["result"]["observed_value"] > len(rows):
+        # Great Expectations hands over the first 200 rows only; every failing batch must be named
+        with duckdb.connect(str(database), read_only=True) as connection:
+            query = base.query.replace("{batch}", name)
+            rows = connection.execute(query).to_arrow_table().to_pylist()
+    return [
+        base.model_copy(
+            update={
+                "batch_id": row.pop("_batch_id", None),
+                "observed": ", ".join(f"{k} = {v}" for k, v in row.items()),
+            }
+        )
+        for row in rows
+    ]

@@ -1,0 +1,257 @@
+"""Row rules, derived from the contract: they split a batch into accepted and quarantined rows.
+
+Everything is SQL over the batch's Parquet. A clean batch costs three aggregates and no copy.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+from pydantic import BaseModel
+
+from kehu.extract.batch import BatchMeta, raw_texts
+from kehu.extract.typing import literal, quoted
+from kehu.feeds import Contract
+
+
+@dataclass(frozen=True)
+class RowRule:
+    """A rule over one row. `violated` is an SQL predicate, true where the row breaks it."""
+
+    id: str
+    column: str
+    violated: str
+    description: str
+
+    @property
+    def full_id(self) -> str:
+        return f"{self.id}:{self.column}"
+
+
+class Split(BaseModel):
+    """What the row rules made of a batch."""
+
+    rows_in: int
+    accepted: int
+    quarantined: int
+    control_sum: Decimal | None = None  # over accepted and quarantined rows
+    control_unparsed: int = 0  # rows whose control amount can not be read
+
+
+def row_rules(contract: Contract) -> list[RowRule]:
+    """All rules over single rows that the contract implies, in the order in which they are named."""
+    rules: list[RowRule] = []
+    for name, column in contract.columns.items():
+        at = quoted(name)
+        rules.append(
+            RowRule("type", name, f"list_contains(_bad, {literal(name)})", f"is {column.type}")
+        )
+        if column.required:
+            rules.append(
+                RowRule(
+                    "required",
+                    name,
+                    f"{at} is null and not coalesce(list_contains(_bad, {literal(name)}), false)",
+                    "is given",
+                )
+            )
+        if column.allowed:
+            values = ", ".join(literal(value) for value in column.allowed)
+            rules.append(
+                RowRule(
+                    "allowed", name, f"{at} not in ({values})", f"is one of {', '.join(column.allowed)}"
+                )
+            )
+        if column.min is not None:
+            rules.append(RowRule("range", name, f"{at} < {column.min}", f"is at least {column.min:g}"))
+        if column.max is not None:
+            rules.append(RowRule("range", name, f"{at} > {column.max}", f"is at most {column.max:g}"))
+        if column.pattern:
+            rules.append(
+                RowRule(
+                    "pattern",
+                    name,
+                    f"not regexp_full_match({at}, {literal(column.pattern)})",
+                    f"matches {column.pattern}",
+                )
+            )
+    rules += [
+        RowRule(check.id, check.column, f"not ({check.sql})", check.description)
+        for check in contract.checks
+    ]
+    return rules
+
+
+def version_key(contract: Contract) -> list[str]:
+    """The columns that must be unique in a batch: the key, with the version where rows have one."""
+    return contract.key + ([contract.version] if contract.version else [])
+
+
+def split(
+    connection: duckdb.DuckDBPyConnection, contract: Contract, meta: BatchMeta, folder: Path
+) -> Split:
+    """Write `accepted.parquet` and, where rows are rejected, `quarantine.parquet`."""
+    rows = f"read_parquet({literal(str(folder / 'rows.parquet'))})"
+    accepted = folder / "accepted.parquet"
+    quarantine = folder / "quarantine.parquet"
+    accepted.unlink(missing_ok=True)
+    quarantine.unlink(missing_ok=True)
+    control = quoted(contract.control_sum) if contract.control_sum else "null"
+    total = connection.execute(
+        f"select count(*), sum({control}), count(*) filter (where {control} is null) from {rows}"
+    ).fetchall()[0]
+    result = Split(
+        rows_in=total[0] + meta.rows_broken,
+        accepted=total[0],
+        quarantined=0,
+        control_sum=total[1] if contract.control_sum else None,
+        control_unparsed=(total[2] if contract.control_sum else 0) + meta.rows_broken,
+    )
+    if meta.rows_broken == 0 and _is_clean(connection, contract, rows):
+        os.link(folder / "rows.parquet", accepted)
+        return result
+    _judge(connection, contract, rows)
+    _write_accepted(connection, contract, accepted)
+    _write_quarantine(connection, contract, meta, folder, quarantine)
+    counted = connection.execute("select count(*) from judged where _rule is null").fetchall()[0][0]
+    return result.model_copy(
+        update={"accepted": counted, "quarantined": result.rows_in - counted}
+    )
+
+
+def _is_clean(connection: duckdb.DuckDBPyConnection, contract: Contract, rows: str) -> bool:
+    violated = " or ".join(f"coalesce({rule.violated}, false)" for rule in row_rules(contract))
+    if connection.execute(f"select 1 from {rows} where {violated} limit 1").fetchall():
+        return False
+    key = ", ".join(quoted(name) for name in version_key(contract))
+    if connection.execute(
+        f"select 1 from {rows} group by {key} having count(*) > 1 limit 1"
+    ).fetchall():
+        return False
+    return not any(
+        connection.execute(
+            f"select 1 from {rows} group by {', '.join(quoted(c) for c in check.by)} "
+            f"having not coalesce({check.sql}, true) limit 1"
+        ).fetchall()
+        for check in contract.group_checks
+    )
+
+
+def _judge(connection: duckdb.DuckDBPyConnection, contract: Contract, rows: str) -> None:
+    """Temp table `judged`: every row with `_rules`, all rules that it breaks, and `_rule`, the first."""
+    cases = ", ".join(
+        f"case when {rule.violated} then {literal(rule.full_id)} end" for rule in row_rules(contract)
+    )
+    connection.execute(
+        f"""create or replace temp table judged as
+        select *, list_filter([{cases}], lambda x: x is not null) as _rules,
+            null::varchar as _rule, false as _is_incomplete
+        from {rows}"""
+    )
+    connection.execute("update judged set _rule = _rules[1] where len(_rules) > 0")
+    key_names = version_key(contract)
+    key = ", ".join(quoted(name) for name in key_names)
+    every = ", ".join(quoted(name) for name in contract.columns)
+    connection.execute(
+        f"""create or replace temp table repeated as
+        select _line, row_number() over (partition by {key}, hash({every}) order by _line) > 1 as is_copy,
+            min(hash({every})) over (partition by {key}) <> max(hash({every})) over (partition by {key})
+                as is_conflict
+        from judged where _rule is null
+        qualify count(*) over (partition by {key}) > 1"""
+    )
+    for rule, condition in (("key_conflict", "is_conflict"), ("duplicate", "is_copy")):
+        full = literal(f"{rule}:{key_names[-1]}")
+        connection.execute(
+            f"update judged set _rule = {full}, _rules = [{full}] from repeated as r "
+            f"where judged._line = r._line and r.{condition} and judged._rule is null"
+        )
+    for check in contract.group_checks:
+        by = ", ".join(quoted(c) for c in check.by)
+        same = " and ".join(f"judged.{quoted(c)} is not distinct from g.{quoted(c)}" for c in check.by)
+        full = literal(f"{check.id}:{check.column}")
+        # a copy is no loss: the row that it repeats is still there
+        connection.execute(
+            f"""update judged set _rule = {full}, _rules = [{full}]
+            from (
+                select {by} from judged
+                where coalesce(_rule not like 'duplicate:%', true)
+                group by {by}
+                having count(_rule) = 0 and not coalesce({check.sql}, true)
+            ) as g
+            where {same} and judged._rule is null"""
+        )
+    if contract.incomplete_group:
+        by = ", ".join(quoted(c) for c in contract.incomplete_group)
+        same = " and ".join(f"judged.{quoted(c)} = g.{quoted(c)}" for c in contract.incomplete_group)
+        connection.execute(
+            f"""update judged set _is_incomplete = true
+            from (select distinct {by} from judged where _rule not like 'duplicate:%') as g
+            where {same} and judged._rule is null"""
+        )
+
+
+def _write_accepted(
+    connection: duckdb.DuckDBPyConnection, contract: Contract, path: Path
+) -> None:
+    incomplete = ", _is_incomplete" if contract.incomplete_group else ""
+    names = ", ".join(quoted(name) for name in contract.columns)
+    connection.execute(
+        f"""copy (
+            select _batch_id, _line, _span, {names}, _bad{incomplete} from judged where _rule is null
+        ) to {literal(str(path))} (format parquet)"""
+    )
+
+
+def _write_quarantine(
+    connection: duckdb.DuckDBPyConnection,
+    contract: Contract,
+    meta: BatchMeta,
+    folder: Path,
+    path: Path,
+) -> None:
+    """One row per rejected record: where it stands, what it breaks, its raw text, its amount."""
+    connection.execute(
+        "create or replace temp table rejected as select _line, _span from judged where _rule is not null"
+    )
+    texts = raw_texts(connection, meta, "rejected", contract.encoding)
+    control = quoted(contract.control_sum) if contract.control_sum else "null::decimal(18,2)"
+    is_sales = contract.replace == "store_day"
+    store, day = ("j.store_code", "j.business_date") if is_sales else ("null", "null")
+    described = ", ".join(
+        f"({literal(rule.full_id)}, {literal(f'{rule.column} {rule.description}')})"
+        for rule in row_rules(contract)
+    )
+    groups = "".join(
+        f", ({literal(f'{c.id}:{c.column}')}, {literal(c.description)})" for c in contract.group_checks
+    )
+    key = version_key(contract)
+    connection.execute(
+        f"""copy (
+        with described(rule_id, promise) as (
+            select rule_id, string_agg(promise, '; ') from (values {described}{groups},
+                ('duplicate:{key[-1]}', 'a row stands once in a batch'),
+                ('key_conflict:{key[-1]}', {literal(f"rows agree where they share {', '.join(key)}")})
+            ) as v(rule_id, promise) group by rule_id
+        )
+        select {literal(meta.batch_id)} as batch_id, {literal(contract.feed)} as feed,
+            {literal(meta.path)} as path, j._line as line_no, j._rule as rule_id, j._rules as rule_ids,
+            split_part(j._rule, ':', 2) as column_name,
+            coalesce(d.promise, j._rule) as promise, 'critical' as severity,
+            t.raw_text, j.{control} as control_amount, {store} as store_code, {day}::date as business_date
+        from judged as j
+        left join {texts} as t on t._line = j._line
+        left join described as d on d.rule_id = j._rule
+        where j._rule is not null
+        union all
+        select {literal(meta.batch_id)}, {literal(contract.feed)}, {literal(meta.path)}, _line,
+            'record:(line)', ['record:(line)'], '(line)', 'the line is a record: ' || detail, 'critical',
+            raw_text, null, null, null
+        from read_parquet({literal(str(folder / "broken.parquet"))})
+        order by line_no
+        ) to {literal(str(path))} (format parquet)""".replace("j.null::", "null::")
+    )

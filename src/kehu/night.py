@@ -1,0 +1,468 @@
+"""A night, step by step. Airflow's tasks, `kehu night` and the tests all call these functions.
+
+    plan → extract (in parallel) → gate → load        for each group of feeds
+    transform core → transform marts → audit → publish
+
+Each step can be run again after a crash at any instruction: what was done is found and kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from kehu import load as loading
+from kehu import publish as publishing
+from kehu import transform as transforming
+from kehu import warehouse
+from kehu.clock import now
+from kehu.errors import KehuError
+from kehu.extract import delivery as deliveries
+from kehu.extract.batch import extract as extract_batch
+from kehu.extract.batch import folder_of, read_meta
+from kehu.extract.delivery import Delivery
+from kehu.extract.typing import literal
+from kehu.feeds import GROUPS, Contract, read_contracts
+from kehu.files import write_atomically
+from kehu.gate.expect import CheckResult
+from kehu.gate.judge import judge
+from kehu.journal import note, step
+from kehu.settings import Settings
+
+ALL = "all"
+CHUNKS = 16
+
+
+def new_run_id(settings: Settings) -> str:
+    """A name for one run, sortable by time."""
+    return f"{now(settings):%Y%m%dT%H%M%S%f}"[:18] + f"-{os.getpid()}"
+
+
+def _feeds(contracts: dict[str, Contract], group: str) -> list[str]:
+    if group != ALL and group not in GROUPS:
+        raise KehuError(f"no group {group!r}; there are {', '.join(GROUPS)}")
+    order = {g: i for i, g in enumerate(GROUPS)}
+    chosen = [c for c in contracts.values() if group in (ALL, c.group)]
+    return [c.feed for c in sorted(chosen, key=lambda c: (order[c.group], c.feed))]
+
+
+def _folder(settings: Settings, run_id: str) -> Path:
+    folder = settings.runs / run_id.replace("/", "_").replace(":", "")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _reference(settings: Settings, name: str) -> str | None:
+    path = settings.reference / f"{name}.parquet"
+    return f"read_parquet({literal(str(path))})" if path.exists() else None
+
+
+def plan(group: str, run_id: str, max_chunks: int = CHUNKS) -> list[str]:
+    """Find what is new in the landing folder; write at most `max_chunks` lists of files.
+
+    New is what was never dealt with as it lies there now; what was refused is judged again. Returns
+    the names of the chunk files, which `extract` takes; [] where nothing arrived.
+    """
+    settings = Settings()
+    contracts = read_contracts(settings.contracts)
+    with step(settings, run_id, f"plan:{group}") as facts:
+        found = deliveries.scan(settings, _feeds(contracts, group), now(settings))
+        done: set[tuple[str, str]] = set()
+        source = _reference(settings, "delivery")
+        if source is not None:
+            with duckdb.connect() as connection:
+                done = set(
+                    connection.execute(
+                        f"select path, stamp from {source} where status <> 'REFUSED'"
+                    ).fetchall()
+                )
+        fresh = [d for d in found if (d.path, d.stamp) not in done]
+        for i, delivery in enumerate(fresh):  # arrival decides only by order of file time
+            delivery.arrived_at += timedelta(microseconds=i)
+        facts |= {"files": len(found), "new": len(fresh)}
+        return _write_chunks(settings, group, run_id, fresh, max_chunks, forced=False)
+
+
+def _write_chunks(
+    settings: Settings, group: str, run_id: str, items: list[Delivery], max_chunks: int, *, forced: bool
+) -> list[str]:
+    folder = _folder(settings, run_id)
+    count = min(max_chunks, len(items))
+    names = []
+    for i in range(count):
+        path = folder / f"{group}-chunk-{i:02d}.json"
+        part = [d.model_dump(mode="json") for d in items[i::count]]
+        write_atomically(path, json.dumps({"forced": forced, "deliveries": part}))
+        names.append(str(path.relative_to(settings.runs)))
+    return names
+
+
+def extract(chunk: str) -> dict[str, Any]:
+    """Make the batches of one chunk; may run beside other chunks, needs no lock."""
+    settings = Settings()
+    contracts = read_contracts(settings.contracts)
+    path = settings.runs / chunk
+    content = json.loads(path.read_text())
+    run_id = path.parent.name
+    settled: dict[str, tuple[str, int]] = {}
+    source = _reference(settings, "ledger")
+    if source is not None and not content["forced"]:
+        with duckdb.connect() as connection:
+            rows = connection.execute(f"select batch_id, status, rows_in from {source}").fetchall()
+        settled = {b: (s, n) for b, s, n in rows if s in loading.FINAL}
+    done = []
+    with step(settings, run_id, f"extract:{path.stem}") as facts:
+        for item in content["deliveries"]:
+            delivery = Delivery.model_validate(item)
+            try:
+                meta = extract_batch(settings, contracts[delivery.feed], delivery)
+            except FileNotFoundError:
+                continue  # taken away between plan and extract; the next night sees what is there
+            skipped = meta.batch_id in settled
+            done.append(
+                {"feed": meta.feed, "batch_id": meta.batch_id, "path": delivery.path, "stamp": delivery.stamp,
+                 "skipped": skipped}
+            )
+        facts["batches"] = len(done)
+        write_atomically(path.with_suffix(".done.json"), json.dumps(done))
+    return {"batches": len(done), "skipped": sum(d["skipped"] for d in done)}
+
+
+def _extracted(settings: Settings, group: str, run_id: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for path in sorted(_folder(settings, run_id).glob(f"{group}-chunk-??.done.json")):
+        found += json.loads(path.read_text())
+    return found
+
+
+def gate(group: str, as_of: date, run_id: str) -> dict[str, Any]:
+    """Judge what the run extracted: row rules for each batch, Great Expectations for all together."""
+    settings = Settings()
+    contracts = read_contracts(settings.contracts)
+    with step(settings, run_id, f"gate:{group}") as facts:
+        batches = {
+            d["batch_id"]: folder_of(settings, d["feed"], d["batch_id"])
+            for d in _extracted(settings, group, run_id)
+            if not d["skipped"]
+        }
+        waivers = {b: deliveries.card_of(settings, b).waivers for b in batches}
+        verdicts, general = judge(
+            settings, contracts, _feeds(contracts, group), list(batches.values()), as_of, run_id, waivers
+        )
+        write_atomically(
+            _folder(settings, run_id) / f"{group}-gate.json",
+            json.dumps(
+                {"as_of": as_of.isoformat(), "general": [r.model_dump(mode="json") for r in general]}
+            ),
+        )
+        refused = [v for v in verdicts if not v.passed]
+        warned = [r for r in general if not r.success] + [
+            r for v in verdicts for r in v.results if not r.success and r.severity == "warning"
+        ]
+        facts |= {"judged": len(verdicts), "refused": len(refused), "warnings": len(warned)}
+    return {
+        "judged": len(verdicts),
+        "refused": [v.message for v in refused],
+        "warnings": [f"{r.check_id}: {r.description}; found: {r.observed}" for r in warned],
+        "checks": sum(r.success for r in general),
+    }
+
+
+def load(group: str, run_id: str) -> dict[str, Any]:
+    """Bring the judged batches of the run in, one transaction each; needs the one right to write."""
+    settings = Settings()
+    contracts = read_contracts(settings.contracts)
+    folder = _folder(settings, run_id)
+    judged = json.loads((folder / f"{group}-gate.json").read_text())
+    results: list[loading.Loaded] = []
+    with (
+        step(settings, run_id, f"load:{group}") as facts,
+        warehouse.writer_lock(settings, f"load {group}"),
+        warehouse.open_warehouse(settings, contracts) as connection,
+    ):
+        items = _extracted(settings, group, run_id)
+        metas = {d["batch_id"]: folder_of(settings, d["feed"], d["batch_id"]) for d in items}
+        order = sorted(
+            items, key=lambda d: (GROUPS.index(contracts[d["feed"]].group), d["path"])
+        )
+        seen: set[str] = set()
+        for item in order:
+            meta_folder = metas[item["batch_id"]]
+            meta = read_meta(meta_folder).model_copy(
+                update={"path": item["path"], "stamp": item["stamp"]}
+            )
+            if item["skipped"] or item["batch_id"] in seen:
+                connection.execute("begin")
+                loading.record_delivery(connection, settings, meta, "SKIPPED", meta.rows_in, run_id)
+                connection.execute("commit")
+                results.append(
+                    loading.Loaded(
+                        batch_id=meta.batch_id, feed=meta.feed, path=meta.path, status="SKIPPED",
+                        rows_in=meta.rows_in, rows_skipped=meta.rows_in,
+                        message=f"{meta.path}: the same data as {meta.batch_id}, dealt with before",
+                    )
+                )
+                continue
+            seen.add(item["batch_id"])
+            results.append(loading.load_batch(connection, settings, contracts, meta_folder, run_id))
+        general = [CheckResult.model_validate(r) for r in judged["general"]]
+        as_of = date.fromisoformat(judged["as_of"])
+        loading.record_checks(connection, settings, run_id, as_of, f"gate:{group}", general)
+        loading.write_reference(connection, settings, contracts)
+        facts["batches"] = len(results)
+    _forget_old_runs(settings)
+    return {"batches": [r.model_dump() for r in results]}
+
+
+def transform(layer: str, as_of: date, run_id: str, *, full_refresh: bool = False) -> dict[str, Any]:
+    """Build one layer with dbt and run its tests; `core` first, then `marts`."""
+    settings = Settings()
+    contracts = read_contracts(settings.contracts)
+    with (
+        step(settings, run_id, f"dbt:{layer}") as facts,
+        warehouse.writer_lock(settings, f"dbt build {layer}"),
+    ):
+        if layer == "core":
+            with warehouse.open_warehouse(settings, contracts) as connection:
+                # what this build is made of, for the manifest
+                target = _folder(settings, run_id) / "ledger.parquet"
+                connection.execute(
+                    f"copy (select * from ops.batch order by feed, path) to {literal(str(target))} "
+                    "(format parquet)"
+                )
+        results = transforming.build(settings, layer, as_of, full_refresh=full_refresh)
+        _keep_checks(settings, contracts, run_id, as_of, layer, results)
+        facts["tests"] = len(results)
+    return {"tests": len(results), "warnings": [r.check_id for r in results if not r.success]}
+
+
+def audit(as_of: date, run_id: str) -> dict[str, Any]:
+    """Great Expectations on what would be published."""
+    settings = Settings()
+    contracts = read_contracts(settings.contracts)
+    with step(settings, run_id, "audit") as facts, warehouse.writer_lock(settings, "audit"):
+        results = publishing.audit(settings)
+        _keep_checks(settings, contracts, run_id, as_of, "audit", results)
+        facts["checks"] = len(results)
+    return {"checks": len(results), "warnings": [r.check_id for r in results if not r.success]}
+
+
+def _keep_checks(
+    settings: Settings,
+    contracts: dict[str, Contract],
+    run_id: str,
+    as_of: date,
+    stage: str,
+    results: list[CheckResult],
+) -> None:
+    with warehouse.open_warehouse(settings, contracts) as connection:
+        loading.record_checks(connection, settings, run_id, as_of, stage, results)
+
+
+def publish(as_of: date, run_id: str) -> dict[str, Any]:
+    """Make what was built and audited the publication that readers see."""
+    settings = Settings()
+    contracts = read_contracts(settings.contracts)
+    with step(settings, run_id, "publish") as facts, warehouse.writer_lock(settings, "publish"):
+        ledger_path = literal(str(_folder(settings, run_id) / "ledger.parquet"))
+        with warehouse.open_warehouse(settings, contracts) as connection:
+            ledger = connection.execute(f"select * from read_parquet({ledger_path})").to_arrow_table()
+            checks = connection.execute(
+                """select stage, count(*) as checks, count(*) filter (where success) as passed,
+                    count(*) filter (where not success and severity = 'warning') as warnings
+                from ops.check_result where run_id = ? group by stage order by stage""",
+                [run_id],
+            ).to_arrow_table()
+        manifest = publishing.publish(
+            settings, as_of, run_id, ledger.to_pylist(), {"by_stage": checks.to_pylist()}
+        )
+        facts["publication"] = manifest["publication"]
+    return manifest
+
+
+def is_published(as_of: date) -> bool:
+    """Whether readers see this date already, made of all that is loaded now."""
+    settings = Settings()
+    manifest = publishing.current_manifest(settings)
+    source = _reference(settings, "ledger")
+    if manifest is None or manifest["as_of_date"] != as_of.isoformat() or source is None:
+        return False
+    with duckdb.connect() as connection:
+        rows = connection.execute(
+            f"select batch_id, status, rows_loaded from {source} where status <> 'REFUSED'"
+        ).fetchall()
+    made_of = {
+        (b["batch_id"], b["status"], b["rows_loaded"])
+        for b in manifest["batches"]
+        if b["status"] != "REFUSED"
+    }
+    return {tuple(row) for row in rows} == made_of
+
+
+def record_noop(as_of: date, run_id: str) -> dict[str, Any]:
+    """Say in the journal that this night had nothing to do."""
+    settings = Settings()
+    note(settings, run_id, "publish", "noop", as_of=as_of.isoformat())
+    return {"as_of": as_of.isoformat(), "noop": True}
+
+
+def notify_failure(context: dict[str, Any]) -> None:
+    """Write a failed task down where `kehu status` and the operator look."""
+    settings = Settings()
+    instance = context.get("task_instance") or context.get("ti")
+    note(
+        settings,
+        str(context.get("run_id", "")),
+        f"airflow:{getattr(instance, 'dag_id', '?')}.{getattr(instance, 'task_id', '?')}",
+        "failed",
+        error=str(context.get("exception", ""))[:2000],
+    )
+
+
+Progress = Callable[[str, float, dict[str, Any]], None]
+
+
+def night(
+    as_of: date,
+    *,
+    progress: Progress | None = None,
+    full_refresh: bool = False,
+    chunks: list[str] | None = None,
+    run_id: str | None = None,
+) -> dict[str, Any]:
+    """The whole night without Airflow: the same steps, all feeds at once, under one lock.
+
+    `progress(step, seconds, result)` is called after each step. `chunks` are given by `replay` and
+    `rebuild`; otherwise the landing folder is planned. Raises KehuError; the previous publication then
+    stays.
+    """
+    settings = Settings()
+    run_id = run_id or new_run_id(settings)
+    report: dict[str, Any] = {"run_id": run_id, "as_of": as_of, "seconds": {}}
+
+    def timed(name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        started = time.perf_counter()
+        result = work()
+        seconds = round(time.perf_counter() - started, 2)
+        report["seconds"][name] = seconds
+        report[name] = result
+        if progress is not None:
+            progress(name, seconds, result)
+        return result
+
+    def extract_all() -> dict[str, Any]:
+        names = chunks if chunks is not None else plan(ALL, run_id)
+        with ThreadPoolExecutor(settings.threads) as pool:
+            done = list(pool.map(extract, names))
+        return {k: sum(d[k] for d in done) for k in ("batches", "skipped")} if done else {"batches": 0}
+
+    with warehouse.writer_lock(settings, f"night of {as_of}"):
+        timed("extract", extract_all)
+        timed("gate", lambda: gate(ALL, as_of, run_id))
+        timed("load", lambda: load(ALL, run_id))
+        timed("core", lambda: transform("core", as_of, run_id, full_refresh=full_refresh))
+        timed("marts", lambda: transform("marts", as_of, run_id))
+        timed("audit", lambda: audit(as_of, run_id))
+        timed("publish", lambda: publish(as_of, run_id))
+    return report
+
+
+def replay(batches: list[str], run_id: str) -> list[str]:
+    """Chunks that judge archived batches again, whatever became of them before.
+
+    The manifest is read anew where the file still lies in the landing folder.
+    """
+    settings = Settings()
+    contracts = read_contracts(settings.contracts)
+    landed = {d.path: d for d in deliveries.scan(settings, list(contracts), now(settings))}
+    items = []
+    for batch in batches:
+        card = deliveries.card_of(settings, batch)
+        beside = landed.get(card.delivery.path)
+        if beside is not None and beside.size == card.delivery.size:
+            card.delivery.manifest_text = beside.manifest_text
+            card.delivery.mtime_ns = beside.mtime_ns
+        items.append(card.delivery)
+    return _write_chunks(settings, ALL, run_id, items, CHUNKS, forced=True)
+
+
+def waive(batch: str, checks: list[str], reason: str, who: str) -> None:
+    """Let a batch pass the named critical checks from now on; who, when and why stay in the archive."""
+    settings = Settings()
+    card = deliveries.card_of(settings, batch)
+    card.waivers += [
+        deliveries.Waiver(check=c, who=who, at=now(settings).replace(microsecond=0), reason=reason)
+        for c in checks
+    ]
+    deliveries.write_card(card)
+
+
+def rebuild(as_of: date, progress: Progress | None = None) -> dict[str, Any]:
+    """Make warehouse and marts again from the archive alone, then publish.
+
+    The old files are set aside until the new ones are published, and put back if that fails.
+    """
+    settings = Settings()
+    run_id = new_run_id(settings)
+    with warehouse.writer_lock(settings, "rebuild"):
+        aside = settings.home / "before-rebuild"
+        _put_back(settings, aside)  # of a rebuild that was killed
+        aside.mkdir(parents=True, exist_ok=True)
+        for path in _replaceable(settings):
+            if path.exists():
+                os.replace(path, aside / path.name)
+        try:
+            items = [c.delivery for c in deliveries.cards(settings)]
+            chunks = _write_chunks(settings, ALL, run_id, items, CHUNKS, forced=True)
+            report = night(as_of, progress=progress, chunks=chunks, run_id=run_id)
+        except BaseException:
+            _put_back(settings, aside)
+            raise
+        shutil.rmtree(aside)
+    return report
+
+
+def _replaceable(settings: Settings) -> list[Path]:
+    files = [settings.warehouse, settings.marts]
+    return [
+        *files, *(f.with_name(f.name + ".wal") for f in files), settings.reference, settings.home / "dbt"
+    ]
+
+
+def _put_back(settings: Settings, aside: Path) -> None:
+    if not aside.exists():
+        return
+    for path in _replaceable(settings):
+        if (aside / path.name).exists():
+            if path.is_dir():
+                shutil.rmtree(path)
+            os.replace(aside / path.name, path)
+        elif path.name.endswith(".wal"):
+            path.unlink(missing_ok=True)
+    shutil.rmtree(aside)
+
+
+def _forget_old_runs(settings: Settings) -> None:
+    """Clear working files whose retention days are over; the archive and the ledger stay."""
+    edge = datetime.now().timestamp()
+    for folder, days in (
+        (settings.runs, settings.retention_days_runs),
+        (settings.home / "gx", settings.retention_days_runs),
+        *((settings.batches / g, settings.retention_days_batches) for g in _names(settings.batches)),
+    ):
+        for path in folder.glob("*"):
+            if path.stat().st_mtime < edge - days * 86400:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _names(folder: Path) -> list[str]:
+    return [p.name for p in folder.glob("*") if p.is_dir()]

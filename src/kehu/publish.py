@@ -1,0 +1,239 @@
+"""Publish: a night that passed becomes what readers see, by one rename.
+
+    var/publications/<id>/{marts.duckdb,manifest.json}   the last seven
+    var/published -> publications/<id>                   swapped atomically, both files at once
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from kehu import __version__
+from kehu.clock import now
+from kehu.errors import CheckFailed, KehuError
+from kehu.extract.typing import literal, quoted
+from kehu.files import write_atomically
+from kehu.gate.expect import CheckResult, read_suite, run_suites
+from kehu.settings import Settings
+from kehu.warehouse import SCHEMA_VERSION, STORAGE_VERSION
+
+HEADLINES = {
+    "sales lines": "select count(*) from core.fct_sales_line",
+    "net sales": "select sum(valid_net_amount) from core.fct_receipt",
+    "receipts": "select count(*) from core.fct_receipt",
+    "customers": "select count(*) from marts.mart_customer_value where as_of_date = ?",
+    "active customers": "select count(*) from marts.mart_churn "
+    "where as_of_date = ? and churn_status = 'ACTIVE'",
+    "churned customers": "select count(*) from marts.mart_churn "
+    "where as_of_date = ? and churn_status = 'CHURNED'",
+    "survey answers": "select count(*) from core.fct_survey_answer",
+    "complaints": "select count(*) from core.fct_complaint",
+}
+
+
+def audit(settings: Settings) -> list[CheckResult]:
+    """Great Expectations on what would be published; CheckFailed where a critical one fails."""
+    suites = {
+        path.stem: read_suite(path) for path in sorted(settings.suites.glob("*.json")) if "." in path.stem
+    }
+    results = run_suites(settings.marts, suites)
+    failed = [r for r in results if not r.success and r.severity == "critical"]
+    if failed:
+        raise CheckFailed(
+            "the marts fail their audit; the previous publication stays.\n"
+            + "\n".join(
+                f"  {r.check_id} on {r.feed}: {r.description}; found: {r.observed}. "
+                f"rows: kehu failing-rows {r.check_id}"
+                for r in failed
+            )
+        )
+    return results
+
+
+def publish(
+    settings: Settings, as_of: date, run_id: str, ledger: list[dict[str, Any]], checks: dict[str, Any]
+) -> dict[str, Any]:
+    """Copy the marts into a new publication and make it the current one, unless one is pinned.
+
+    `ledger` are the batches that the build was made of. Returns the manifest, with `is_current` and
+    the headline figures of this and of the previous publication.
+    """
+    settings.publications.mkdir(parents=True, exist_ok=True)
+    for left in settings.publications.glob(".*"):
+        shutil.rmtree(left, ignore_errors=True)  # of a publication that was killed
+    previous = current_manifest(settings)
+    at = now(settings)
+    identity = f"{as_of.isoformat()}_{at:%Y%m%dT%H%M%S%f}"
+    work = settings.publications / f".{identity}"
+    work.mkdir()
+    with duckdb.connect(str(settings.marts)) as connection:
+        connection.execute("checkpoint")
+        manifest: dict[str, Any] = {
+            "publication": identity,
+            "as_of_date": as_of.isoformat(),
+            "published_at": at.isoformat(timespec="seconds"),
+            "run_id": run_id,
+            "code_version": __version__,
+            "schema_version": SCHEMA_VERSION,
+            "storage_version": STORAGE_VERSION,
+            "param_scope": settings.param_scope,
+            "timezone": settings.timezone,
+            "headlines": _headlines(connection, as_of),
+            "row_counts": _row_counts(connection),
+            "restated": _restated(settings, connection, previous),
+            "checks": checks,
+            "simulated_feeds": sorted({b["feed"] for b in ledger if b["is_simulated"]}),
+            "batches": [
+                {k: b[k] for k in ("batch_id", "feed", "path", "status", "rows_in", "rows_loaded")}
+                for b in ledger
+            ],
+        }
+    _copy_durably(settings.marts, work / "marts.duckdb")
+    write_atomically(work / "manifest.json", json.dumps(manifest, indent=1, default=str))
+    os.replace(work, settings.publications / identity)
+    pinned = pinned_publication(settings)
+    if pinned is None:
+        point_to(settings, identity)
+    _prune(settings)
+    return manifest | {
+        "is_current": pinned is None,
+        "pinned": pinned,
+        "previous_headlines": previous["headlines"] if previous else None,
+        "previous_as_of_date": previous["as_of_date"] if previous else None,
+    }
+
+
+def _headlines(connection: duckdb.DuckDBPyConnection, as_of: date) -> dict[str, Any]:
+    figures: dict[str, Any] = {}
+    for name, query in HEADLINES.items():
+        value = connection.execute(query, [as_of] if "?" in query else []).fetchall()[0][0]
+        figures[name] = value if isinstance(value, int | None) else str(value)
+    return figures
+
+
+def _row_counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    tables = connection.execute(
+        "select table_schema, table_name from information_schema.tables "
+        "where table_schema in ('core', 'marts') order by all"
+    ).fetchall()
+    return {
+        f"{schema}.{name}": connection.execute(
+            f"select count(*) from {quoted(schema)}.{quoted(name)}"
+        ).fetchall()[0][0]
+        for schema, name in tables
+    }
+
+
+def _restated(
+    settings: Settings, connection: duckdb.DuckDBPyConnection, previous: dict[str, Any] | None
+) -> list[str]:
+    """Month-ends that were published before and now say something else, because late data arrived."""
+    if previous is None:
+        return []
+    before = settings.publications / previous["publication"] / "marts.duckdb"
+    if not before.exists():
+        return []
+    connection.execute(f"attach {literal(str(before))} as previous (read_only)")
+    query = "select distinct as_of_date, input_digest from {}.core.fct_customer_month"
+    try:
+        rows = connection.execute(
+            f"""select distinct n.as_of_date
+            from ({query.format("marts")}) as n
+            join ({query.format("previous")}) as p using (as_of_date)
+            where n.input_digest <> p.input_digest order by 1"""
+        ).fetchall()
+    finally:
+        connection.execute("detach previous")
+    return [row[0].isoformat() for row in rows]
+
+
+def _copy_durably(source: Path, target: Path) -> None:
+    if source.with_name(source.name + ".wal").exists():
+        raise KehuError(f"{source} was not checkpointed; is another process writing it?")
+    shutil.copyfile(source, target)
+    descriptor = os.open(target, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    target.chmod(0o444)
+
+
+def point_to(settings: Settings, identity: str) -> None:
+    """Make a publication the one that readers open."""
+    if not (settings.publications / identity / "manifest.json").exists():
+        raise KehuError(f"there is no publication {identity!r}; `kehu status` lists them")
+    temporary = settings.home / f".published.{os.getpid()}"
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(Path("publications") / identity)
+    os.replace(temporary, settings.published)
+    folder = os.open(settings.home, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def publications(settings: Settings) -> list[str]:
+    """The kept publications, oldest first."""
+    found = [p.parent for p in settings.publications.glob("[!.]*/manifest.json")]
+    return [p.name for p in sorted(found, key=lambda p: p.name.partition("_")[2])]
+
+
+def current_manifest(settings: Settings) -> dict[str, Any] | None:
+    """The manifest of what readers see now."""
+    path = settings.published / "manifest.json"
+    if not path.exists():
+        return None
+    manifest: dict[str, Any] = json.loads(path.read_text())
+    return manifest
+
+
+def _pin(settings: Settings) -> Path:
+    return settings.publications / "pinned"
+
+
+def pinned_publication(settings: Settings) -> str | None:
+    """The publication that `kehu rollback` pinned, if any."""
+    path = _pin(settings)
+    return path.read_text().strip() if path.exists() else None
+
+
+def rollback(settings: Settings, identity: str | None) -> str:
+    """Pin an earlier publication (the one before the current, if none is named)."""
+    kept = publications(settings)
+    current = current_manifest(settings)
+    if identity is None:
+        earlier = [p for p in kept if current and p.partition("_")[2] < current["publication"].partition("_")[2]]
+        if not earlier:
+            raise KehuError("there is no earlier publication to go back to")
+        identity = earlier[-1]
+    point_to(settings, identity)
+    write_atomically(_pin(settings), identity + "\n")
+    return identity
+
+
+def lift(settings: Settings) -> str:
+    """Take the pin away and show the newest publication."""
+    kept = publications(settings)
+    if not kept:
+        raise KehuError("nothing is published yet; `kehu night --as-of DATE` publishes")
+    _pin(settings).unlink(missing_ok=True)
+    point_to(settings, kept[-1])
+    return kept[-1]
+
+
+def _prune(settings: Settings) -> None:
+    current = current_manifest(settings)
+    keep = set(publications(settings)[-settings.keep_publications :])
+    keep |= {pinned_publication(settings) or "", current["publication"] if current else ""}
+    for identity in publications(settings):
+        if identity not in keep:
+            shutil.rmtree(settings.publications / identity, ignore_errors=True)

@@ -1,0 +1,180 @@
+"""Transform: one `dbt build` per layer, as a subprocess, because dbt keeps its files locked otherwise."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from kehu import __version__
+from kehu.errors import CheckFailed, KehuError
+from kehu.files import write_atomically
+from kehu.gate.expect import CheckResult
+from kehu.settings import Settings
+from kehu.warehouse import make_marts
+
+LAYERS = {
+    "core": "path:seeds path:models/staging path:models/intermediate path:models/core",
+    "marts": "path:models/marts",
+}
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """What the dbt profile reads."""
+    return os.environ | {
+        "DBT_PROFILES_DIR": str(settings.project / "dbt_project"),
+        "KEHU_WAREHOUSE": str(settings.warehouse),
+        "KEHU_MARTS": str(settings.marts),
+        "KEHU_MEMORY_LIMIT": settings.memory_limit,
+        "KEHU_THREADS": str(settings.threads),
+        "DO_NOT_TRACK": "1",
+    }
+
+
+def run_dbt(settings: Settings, arguments: list[str], as_of: date) -> subprocess.CompletedProcess[str]:
+    """Run dbt with the project's folders and variables; output is captured, nothing is raised."""
+    target = settings.home / "dbt" / "target"
+    target.mkdir(parents=True, exist_ok=True)
+    variables = {"as_of_date": as_of.isoformat(), "param_scope": settings.param_scope}
+    command = [
+        str(Path(sys.executable).with_name("dbt")),
+        "--no-use-colors",
+        *arguments,
+        "--project-dir",
+        str(settings.project),
+        "--target-path",
+        str(target),
+        "--log-path",
+        str(settings.home / "dbt" / "logs"),
+        "--vars",
+        json.dumps(variables),
+    ]
+    return subprocess.run(
+        command, env=environment(settings), cwd=settings.project, capture_output=True, text=True, check=False
+    )
+
+
+def build(settings: Settings, layer: str, as_of: date, *, full_refresh: bool = False) -> list[CheckResult]:
+    """Build one layer and run its tests; CheckFailed names each failed test, on what, and the rows' query.
+
+    Returns the outcome of every test.
+    """
+    make_marts(settings)
+    full_refresh = _prepare(settings) or full_refresh
+    results_path = settings.home / "dbt" / "target" / "run_results.json"
+    results_path.unlink(missing_ok=True)
+    done = run_dbt(
+        settings,
+        [
+            "build",
+            "--select",
+            *LAYERS[layer].split(),
+            "--exclude-resource-type",
+            "unit_test",
+            *(["--indirect-selection", "eager"] if layer == "marts" else []),
+            *(["--full-refresh"] if full_refresh else []),
+        ],
+        as_of,
+    )
+    if not results_path.exists():
+        raise KehuError(f"dbt did not run: {_tail(done.stdout + done.stderr)}")
+    outcome = json.loads(results_path.read_text())
+    results, problems = _read(settings, outcome, layer)
+    if done.returncode != 0 and not problems:
+        problems.append(_tail(done.stdout))
+    if problems:
+        raise CheckFailed(
+            f"{layer}: {len(problems)} problem(s); the previous publication stays.\n" + "\n".join(problems)
+        )
+    if layer == "marts":
+        _mark_built(settings)
+    return results
+
+
+def _prepare(settings: Settings) -> bool:
+    """Drop what a killed build left; true where the marts were built by another version of the code."""
+    mark = settings.home / "dbt" / "built_by.json"
+    other = mark.exists() and json.loads(mark.read_text()).get("models") != _models_digest(settings)
+    with duckdb.connect(str(settings.marts)) as connection:
+        left = connection.execute(
+            "select table_schema, table_name, table_type from information_schema.tables "
+            "where table_name like '%\\_\\_dbt\\_%' escape '\\'"
+        ).fetchall()
+        for schema, name, kind in left:
+            connection.execute(f'drop {"view" if kind == "VIEW" else "table"} "{schema}"."{name}"')
+    return other
+
+
+def _mark_built(settings: Settings) -> None:
+    write_atomically(
+        settings.home / "dbt" / "built_by.json",
+        json.dumps({"models": _models_digest(settings), "code_version": __version__}),
+    )
+
+
+def _models_digest(settings: Settings) -> str:
+    """Of all SQL that decides what incremental tables hold; a change of it means a full refresh."""
+    import hashlib
+
+    digest = hashlib.sha256()
+    for folder in ("models", "dbt_project/macros"):
+        for path in sorted((settings.project / folder).rglob("*.sql")):
+            digest.update(path.relative_to(settings.project).as_posix().encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _read(
+    settings: Settings, outcome: dict[str, Any], layer: str
+) -> tuple[list[CheckResult], list[str]]:
+    results: list[CheckResult] = []
+    problems: list[str] = []
+    for result in outcome["results"]:
+        name = result["unique_id"].split(".")[2]
+        status = result["status"]
+        if result["unique_id"].startswith("test."):
+            results.append(
+                CheckResult(
+                    check_id=name,
+                    feed=layer,
+                    severity="warning" if status == "warn" else "critical",
+                    success=status == "pass",
+                    description=name,
+                    observed="" if status == "pass" else f"{result['failures']} rows: {result['message']}",
+                )
+            )
+        if status in ("error", "fail", "runtime error"):
+            compiled = result.get("relation_name") or name
+            hint = (
+                f"rows: kehu failing-rows {name}"
+                if result["unique_id"].startswith("test.")
+                else f"SQL: {settings.home / 'dbt' / 'target'}"
+            )
+            problems.append(f"  {result['unique_id']} ({compiled}): {result['message']}. {hint}")
+    return results, problems
+
+
+def compiled_sql(settings: Settings, test: str) -> str:
+    """The query of a dbt test as it last ran."""
+    manifest_path = settings.home / "dbt" / "target" / "manifest.json"
+    if not manifest_path.exists():
+        raise KehuError("nothing was built yet; `kehu night --as-of DATE` builds")
+    manifest = json.loads(manifest_path.read_text())
+    found = [n for n in manifest["nodes"].values() if n["resource_type"] == "test" and n["name"].startswith(test)]
+    if not found:
+        raise KehuError(f"no dbt test is named {test!r}")
+    root = settings.home / "dbt" / "target" / "compiled" / "kehu"
+    path = next(root.rglob(Path(found[0]["path"]).name), None)
+    if path is None:
+        raise KehuError(f"the test {test!r} was not run yet")
+    return path.read_text()
+
+
+def _tail(text: str, lines: int = 25) -> str:
+    return "\n".join(text.strip().splitlines()[-lines:])
