@@ -53,6 +53,9 @@
         "behaviour_medium_pct": "integer",
         "attitude_high": "decimal(9, 3)",
         "attitude_max_age_days": "integer",
+        "attitude_constructs": "string",
+        "partial_churn_ratio": "decimal(9, 6)",
+        "wilson_z": "decimal(9, 6)",
         "sla_response_minutes": "integer",
         "sla_resolution_minutes": "integer",
     }) }}
