@@ -172,10 +172,6 @@ create table if not exists ops.check_result(
     run_id varchar, as_of_date date, stage varchar, check_id varchar, feed varchar, batch_id varchar,
     severity varchar, success boolean, description varchar, observed varchar, checked_at timestamp
 );
-create table if not exists ops.run(
-    run_id varchar, as_of_date date, step varchar, status varchar, detail varchar, started_at timestamp,
-    ended_at timestamp
-);
 create table if not exists quarantine.row(
     batch_id varchar, feed varchar, path varchar, line_no bigint, rule_id varchar, rule_ids varchar[],
     column_name varchar, promise varchar, severity varchar, raw_text varchar,

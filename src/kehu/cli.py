@@ -1,0 +1,466 @@
+"""The `kehu` command: what an operator runs, reads and mends."""
+
+from __future__ import annotations
+
+import functools
+import getpass
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any, ParamSpec, TypeVar
+
+import duckdb
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from kehu import __version__, night, publish, transform, warehouse
+from kehu.errors import KehuError
+from kehu.extract.typing import literal
+from kehu.feeds import read_contracts
+from kehu.settings import Settings
+
+app = typer.Typer(
+    help="Kehu (客户): a customer warehouse for retailers.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+quarantine_app = typer.Typer(help="Rows that were refused, with the reason.", invoke_without_command=True)
+app.add_typer(quarantine_app, name="quarantine")
+
+out = Console()
+err = Console(stderr=True)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+AsOf = Annotated[
+    datetime, typer.Option("--as-of", formats=["%Y-%m-%d"], help="The day that the marts speak for.")
+]
+
+
+def for_operators(command: Callable[P, R]) -> Callable[P, R]:
+    """Show a KehuError as its message and exit with its code; never a traceback for bad data."""
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except KehuError as error:
+            err.print(f"[bold red]{type(error).__name__}[/]:", end=" ")
+            err.print(str(error), markup=False, highlight=False)
+            raise typer.Exit(error.exit_code) from None
+
+    return wrapped
+
+
+def _version(value: bool) -> None:
+    if value:
+        out.print(f"kehu {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
+) -> None:
+    """Files in, marts out, every night."""
+
+
+@app.command("night")
+@for_operators
+def night_command(
+    as_of: AsOf,
+    full_refresh: Annotated[
+        bool, typer.Option(help="Build every table anew, not only what changed.")
+    ] = False,
+) -> None:
+    """Take in what is new, build, test and publish, without Airflow."""
+    report = night.night(as_of.date(), progress=_progress, full_refresh=full_refresh)
+    print_night(report)
+
+
+def _progress(name: str, seconds: float, result: dict[str, Any]) -> None:
+    told = {
+        "extract": lambda: f"{result['batches']} files read",
+        "gate": lambda: f"{result['judged']} judged, {len(result['refused'])} refused, "
+        f"{len(result['warnings'])} warnings",
+        "load": lambda: f"{len(result['batches'])} batches",
+        "core": lambda: f"{result['tests']} tests",
+        "marts": lambda: f"{result['tests']} tests",
+        "audit": lambda: f"{result['checks']} checks",
+        "publish": lambda: result["publication"],
+    }[name]()
+    out.print(f"  {name:<8} {seconds:>7.1f} s  {told}", highlight=False)
+
+
+def print_night(report: dict[str, Any]) -> None:
+    """The closing tables of a night: what came in, what was refused, what is published."""
+    print_loaded(report["load"]["batches"])
+    for message in report["gate"]["refused"]:
+        out.print(f"[bold red]refused[/] {message}", highlight=False)
+    for message in report["gate"]["warnings"][:10]:
+        out.print(f"[yellow]warning[/] {message}", highlight=False)
+    print_published(report["publish"])
+
+
+def print_loaded(batches: list[dict[str, Any]]) -> None:
+    """Files and rows by feed; rows in = accepted + quarantined + superseded + skipped + refused."""
+    table = Table(title="What came in", title_justify="left")
+    table.add_column("feed")
+    names = ["files", "rows in", "accepted", "quarantined", "superseded", "skipped", "refused"]
+    for name in names:
+        table.add_column(name, justify="right")
+    fields = ["rows_in", "rows_loaded", "rows_quarantined", "rows_superseded", "rows_skipped", "rows_refused"]
+    feeds: dict[str, list[int]] = {}
+    for batch in batches:
+        line = feeds.setdefault(batch["feed"], [0] * 7)
+        line[0] += 1
+        quarantined = 0 if batch["status"] == "REFUSED" else batch["rows_quarantined"]
+        for i, field in enumerate(fields, start=1):
+            line[i] += quarantined if field == "rows_quarantined" else batch[field]
+    for feed, line in feeds.items():
+        table.add_row(feed, *(f"{n:,}" for n in line))
+    if not feeds:
+        table.add_row("nothing new", *[""] * 7)
+    elif len(feeds) > 1:
+        table.add_section()
+        table.add_row("total", *(f"{sum(line[i] for line in feeds.values()):,}" for i in range(7)))
+    out.print(table)
+    for batch in batches:
+        if batch["message"] and batch["status"] in ("HELD", "SUPERSEDED"):
+            out.print(f"[yellow]{batch['status'].lower()}[/] {batch['message']}", highlight=False)
+
+
+def print_published(manifest: dict[str, Any]) -> None:
+    """Headline figures beside those of the previous publication."""
+    settings = Settings()
+    before = manifest.get("previous_headlines")
+    table = Table(title=f"Published for {manifest['as_of_date']}", title_justify="left")
+    table.add_column("")
+    table.add_column("now", justify="right")
+    if before:
+        table.add_column(f"before ({manifest['previous_as_of_date']})", justify="right")
+    for name, value in manifest["headlines"].items():
+        row = [name, _figure(value)]
+        if before:
+            row.append(_figure(before.get(name)))
+        table.add_row(*row)
+    out.print(table)
+    if manifest["simulated_feeds"]:
+        out.print(f"[magenta]simulated[/] {', '.join(manifest['simulated_feeds'])}", highlight=False)
+    if manifest["restated"]:
+        out.print(f"restated month-ends: {', '.join(manifest['restated'])}", highlight=False)
+    if manifest.get("pinned"):
+        out.print(
+            f"[yellow]pinned[/] readers still see {manifest['pinned']}; `kehu publish` shows the newest"
+        )
+    out.print(f"{settings.published / 'marts.duckdb'}", highlight=False)
+
+
+def _figure(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, int):
+        return f"{value:,}"
+    try:
+        return f"{float(value):,.2f}"
+    except ValueError:
+        return str(value)
+
+
+@app.command("status")
+@for_operators
+def status_command(
+    batches: Annotated[bool, typer.Option(help="List the last batches of the ledger.")] = False,
+    limit: Annotated[int, typer.Option(help="How many batches to list.")] = 30,
+) -> None:
+    """What is published, what waits, what failed last."""
+    settings = Settings()
+    manifest = publish.current_manifest(settings)
+    if manifest is None:
+        out.print("nothing is published yet; `kehu night --as-of DATE` publishes")
+    else:
+        print_published(manifest | {"pinned": None})
+        out.print(
+            f"publication {manifest['publication']}, Kehu {manifest['code_version']}, "
+            f"made of {len(manifest['batches'])} batches",
+            highlight=False,
+        )
+    kept = publish.publications(settings)
+    pinned = publish.pinned_publication(settings)
+    for identity in reversed(kept):
+        marks = " ".join(
+            m
+            for m, holds in (
+                ("current", manifest is not None and identity == manifest["publication"]),
+                ("pinned", identity == pinned),
+            )
+            if holds
+        )
+        out.print(f"  {identity}  {marks}", highlight=False)
+    ledger = settings.reference / "ledger.parquet"
+    if ledger.exists():
+        counts = duckdb.execute(
+            f"select status, count(*), sum(rows_in) from read_parquet({literal(str(ledger))}) "
+            "group by status order by status"
+        ).fetchall()
+        out.print(
+            "ledger: " + ", ".join(f"{s} {n:,} files ({r or 0:,} rows)" for s, n, r in counts),
+            highlight=False,
+        )
+        if batches:
+            _print_rows(
+                f"""select batch_id, path, status, rows_in, rows_loaded, rows_quarantined,
+                    left(coalesce(message, ''), 60) as message
+                from read_parquet({literal(str(ledger))}) order by loaded_at desc, path limit {limit}"""
+            )
+    failures = _last_failures(settings)
+    for line in failures:
+        out.print(
+            f"[red]failed[/] {line['at']} {line['step']}: {line.get('error', '')}", highlight=False
+        )
+
+
+def _last_failures(settings: Settings) -> list[dict[str, Any]]:
+    path = settings.log / "steps.jsonl"
+    if not path.exists():
+        return []
+    lines = [json.loads(line) for line in path.read_text().splitlines()[-200:]]
+    if not lines:
+        return []
+    last = lines[-1]["run_id"]
+    return [line for line in lines if line["run_id"] == last and line["state"] == "failed"][-3:]
+
+
+def _print_rows(query: str, connection: duckdb.DuckDBPyConnection | None = None) -> int:
+    cursor = (connection or duckdb).execute(query)
+    table = Table()
+    for column in cursor.description or []:
+        table.add_column(str(column[0]), overflow="fold")
+    rows = cursor.fetchall()
+    for row in rows:
+        table.add_row(*("" if v is None else str(v) for v in row))
+    out.print(table)
+    return len(rows)
+
+
+@app.command("replay")
+@for_operators
+def replay_command(
+    batch: Annotated[list[str], typer.Argument(help="Batches to judge and load again.")],
+    as_of: AsOf,
+    waive: Annotated[
+        list[str] | None, typer.Option(help="Let the batch pass this critical check; needs --reason.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why, for the ledger.")] = "",
+) -> None:
+    """Judge archived batches again, after a contract, a manifest or a parameter was mended."""
+    settings = Settings()
+    if waive and not reason:
+        raise KehuError("--waive needs --reason: the ledger keeps who, when and why")
+    for identity in batch if waive else []:
+        night.waive(identity, waive or [], reason, getpass.getuser())
+    run_id = night.new_run_id(settings)
+    chunks = night.replay(batch, run_id)
+    print_night(night.night(as_of.date(), progress=_progress, chunks=chunks, run_id=run_id))
+
+
+@app.command("rebuild")
+@for_operators
+def rebuild_command(as_of: AsOf) -> None:
+    """Make warehouse and marts again from the archive alone."""
+    print_night(night.rebuild(as_of.date(), progress=_progress))
+
+
+@app.command("rollback")
+@for_operators
+def rollback_command(
+    publication: Annotated[str | None, typer.Argument(help="Which; the one before, if not named.")] = None,
+) -> None:
+    """Show readers an earlier publication until `kehu publish` lifts it."""
+    settings = Settings()
+    with warehouse.writer_lock(settings, "rollback"):
+        identity = publish.rollback(settings, publication)
+    out.print(f"readers see {identity} until `kehu publish`", highlight=False)
+
+
+@app.command("publish")
+@for_operators
+def publish_command() -> None:
+    """Lift a rollback: show readers the newest publication again."""
+    settings = Settings()
+    with warehouse.writer_lock(settings, "publish"):
+        identity = publish.lift(settings)
+    out.print(f"readers see {identity}", highlight=False)
+
+
+@app.command("extract")
+@for_operators
+def extract_command() -> None:
+    """Only read what is new in the landing folder; prints the run that `gate` and `load` go on with."""
+    run_id = night.new_run_id(Settings())
+    done = [night.extract(chunk) for chunk in night.plan(night.ALL, run_id)]
+    out.print(f"{sum(d['batches'] for d in done)} files read; run {run_id}", highlight=False)
+
+
+@app.command("gate")
+@for_operators
+def gate_command(run_id: str, as_of: AsOf) -> None:
+    """Only judge what a run has read."""
+    result = night.gate(night.ALL, as_of.date(), run_id)
+    out.print(f"{result['judged']} judged, {len(result['refused'])} refused")
+    for message in result["refused"]:
+        out.print(message, highlight=False)
+
+
+@app.command("load")
+@for_operators
+def load_command(run_id: str) -> None:
+    """Only load what a run has judged."""
+    print_loaded(night.load(night.ALL, run_id)["batches"])
+
+
+@app.command("transform")
+@for_operators
+def transform_command(
+    as_of: AsOf, run_id: Annotated[str | None, typer.Argument()] = None, full_refresh: bool = False
+) -> None:
+    """Only build the star and the marts and run their tests; nothing is published."""
+    run = run_id or night.new_run_id(Settings())
+    for layer in transform.LAYERS:
+        result = night.transform(layer, as_of.date(), run, full_refresh=full_refresh and layer == "core")
+        out.print(f"{layer}: {result['tests']} tests passed", highlight=False)
+    out.print(f"{night.audit(as_of.date(), run)['checks']} audit checks")
+
+
+@quarantine_app.callback()
+@for_operators
+def quarantine_command(context: typer.Context) -> None:
+    """List batches with refused rows; `kehu quarantine show BATCH` shows the rows."""
+    if context.invoked_subcommand is not None:
+        return
+    settings = Settings()
+    with warehouse.read_warehouse(settings) as connection:
+        count = _print_rows(
+            """select q.batch_id, any_value(b.status) as status, q.path, q.rule_id, count(*) as rows,
+                min(q.line_no) as first_line
+            from quarantine.row as q left join ops.batch as b using (batch_id)
+            group by q.batch_id, q.path, q.rule_id order by q.path, q.rule_id""",
+            connection,
+        )
+    if not count:
+        out.print("no row is quarantined")
+
+
+@quarantine_app.command("show")
+@for_operators
+def quarantine_show(
+    batch: str, limit: Annotated[int, typer.Option(help="How many rows.")] = 20
+) -> None:
+    """The refused rows of a batch: line, rule, what was promised, raw text."""
+    settings = Settings()
+    with warehouse.read_warehouse(settings) as connection:
+        cursor = connection.execute(
+            "select path, line_no, rule_ids, promise, raw_text from quarantine.row "
+            "where batch_id = ? order by line_no limit ?",
+            [batch, limit],
+        )
+        rows = cursor.fetchall()
+        total = connection.execute(
+            "select count(*) from quarantine.row where batch_id = ?", [batch]
+        ).fetchall()[0][0]
+        known = connection.execute("select message from ops.batch where batch_id = ?", [batch]).fetchall()
+    if not known:
+        raise KehuError(f"no batch {batch!r} in the ledger; `kehu status --batches` lists them")
+    if known[0][0]:
+        out.print(known[0][0], highlight=False)
+    for path, line, rules, promise, text in rows:
+        out.print(f"[bold]{path}:{line}[/] {', '.join(rules)} ({promise})", highlight=False)
+        out.print(f"    {text}", markup=False, highlight=False)
+    out.print(f"{len(rows)} of {total} rows")
+
+
+@app.command("explain")
+@for_operators
+def explain_command(batch: str) -> None:
+    """The story of one batch: what arrived, how it was judged, what became of it."""
+    settings = Settings()
+    with warehouse.read_warehouse(settings) as connection:
+        cursor = connection.execute("select * from ops.batch where batch_id = ?", [batch])
+        found = cursor.fetchall()
+        if not found:
+            raise KehuError(f"no batch {batch!r} in the ledger; `kehu status --batches` lists them")
+        for column, value in zip(cursor.description or [], found[0], strict=True):
+            if value is not None:
+                out.print(f"{column[0]:>18}  {value}", highlight=False, markup=False)
+        _print_rows(
+            f"""select status, count(*) as store_days, sum(count_rows) as rows, min(business_date) as first_day,
+                max(business_date) as last_day from ops.store_day where batch_id = {literal(batch)} group by 1""",
+            connection,
+        )
+        _print_rows(
+            f"""select stage, check_id, severity, success, observed from ops.check_result
+            where batch_id = {literal(batch)} order by checked_at, check_id""",
+            connection,
+        )
+
+
+@app.command("failing-rows")
+@for_operators
+def failing_rows_command(
+    check: str, limit: Annotated[int, typer.Option(help="How many rows.")] = 20
+) -> None:
+    """Run the query of a failed check against what was built but not published."""
+    settings = Settings()
+    query = _audit_query(settings, check) or transform.compiled_sql(settings, check)
+    try:
+        with duckdb.connect(str(settings.warehouse), read_only=True) as connection:
+            connection.execute(f"attach {literal(str(settings.marts))} as marts (read_only)")
+            _print_rows(f"select * from ({query.strip().rstrip(';')}) limit {limit}", connection)
+    except duckdb.IOException as error:
+        raise KehuError(f"the warehouse can not be read now: {error}") from None
+
+
+def _audit_query(settings: Settings, check: str) -> str | None:
+    for path in settings.suites.glob("*.*.json"):
+        for expectation in json.loads(path.read_text())["expectations"]:
+            if expectation["meta"]["id"] == check:
+                query: str = expectation["kwargs"]["unexpected_rows_query"]
+                qualified = query.replace("{batch}", path.stem)
+                for schema in ("core", "marts"):
+                    qualified = qualified.replace(f" {schema}.", f" marts.{schema}.")
+                return qualified
+    return None
+
+
+@app.command("query")
+@for_operators
+def query_command(sql: str) -> None:
+    """Run SQL against the published marts, read-only."""
+    settings = Settings()
+    path = settings.published / "marts.duckdb"
+    if not path.exists():
+        raise KehuError("nothing is published yet; `kehu night --as-of DATE` publishes")
+    with duckdb.connect(str(path), read_only=True) as connection:
+        try:
+            _print_rows(sql, connection)
+        except duckdb.Error as error:
+            raise KehuError(str(error)) from None
+
+
+@app.command("contracts")
+@for_operators
+def contracts_command() -> None:
+    """Check the contracts of all feeds."""
+    for contract in read_contracts(Settings().contracts).values():
+        required = sum(c.required for c in contract.columns.values())
+        out.print(
+            f"{contract.feed:<16} {contract.grain}; {len(contract.columns)} columns, {required} required",
+            highlight=False,
+        )
+
+
+if __name__ == "__main__":
+    app()
