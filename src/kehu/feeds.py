@@ -68,7 +68,9 @@ class Column(BaseModel):
             try:
                 re.compile(value)
             except re.error as error:
-                raise ValueError(f"pattern {value!r} is not a regular expression: {error}") from None
+                raise ValueError(
+                    f"pattern {value!r} is not a regular expression: {error}"
+                ) from None
         return value
 
     @property
@@ -153,9 +155,9 @@ class Contract(BaseModel):
         named += [("incomplete_group", c) for c in self.incomplete_group]
         named += [("checks", c.column) for c in self.checks]
         named += [("group_checks", c) for g in self.group_checks for c in [g.column, *g.by]]
-        for field, column in named:
-            if column not in self.columns:
-                raise ValueError(f"{field} names the column {column!r}, which is not in columns")
+        for field, wanted in named:
+            if wanted not in self.columns:
+                raise ValueError(f"{field} names the column {wanted!r}, which is not in columns")
         if self.replace == "store_day" and not {"store_code", "business_date"} <= set(self.columns):
             raise ValueError("replace: store_day needs the columns store_code and business_date")
         for name in self.key:
@@ -166,7 +168,9 @@ class Contract(BaseModel):
             for header in [name, *column.aliases]:
                 owner = seen.setdefault(normalise_header(header), name)
                 if owner != name:
-                    raise ValueError(f"header {header!r} is an alias of both {owner!r} and {name!r}")
+                    raise ValueError(
+                        f"header {header!r} is an alias of both {owner!r} and {name!r}"
+                    )
         ids = [c.id for c in self.checks] + [g.id for g in self.group_checks]
         if len(ids) != len(set(ids)):
             raise ValueError("ids of checks and group_checks must be unique")

@@ -60,7 +60,11 @@ def load_batch(
     meta, verdict = read_meta(folder), read_verdict(folder)
     contract = contracts[meta.feed]
     result = Loaded(
-        batch_id=meta.batch_id, feed=meta.feed, path=meta.path, status="REFUSED", message=verdict.message
+        batch_id=meta.batch_id,
+        feed=meta.feed,
+        path=meta.path,
+        status="REFUSED",
+        message=verdict.message,
     )
     connection.execute("begin")
     try:
@@ -197,8 +201,12 @@ def _candidates(
         f"select {literal(s)} as store_code, date {literal(d.isoformat())} as business_date"
         for s, d in meta.store_days
     )
-    row = f"hash({', '.join(quoted(c) for c in contract.columns)}, {_incomplete(connection, folder)})"
-    generated = "null" if meta.generated_at is None else f"timestamp {literal(str(meta.generated_at))}"
+    row = (
+        f"hash({', '.join(quoted(c) for c in contract.columns)}, {_incomplete(connection, folder)})"
+    )
+    generated = (
+        "null" if meta.generated_at is None else f"timestamp {literal(str(meta.generated_at))}"
+    )
     connection.execute(
         f"""create or replace temp table candidate as
         with reject as ({rejects}),
@@ -298,7 +306,9 @@ def _load_versions(
             from incoming as i where {matched} and i._version_at < t._version_at"""
         )
     connection.execute(f"delete from incoming as i using {table} as t where {matched}")
-    plain = ", ".join(quoted(n) for n in [*contract.plain_columns, "_batch_id", "_line", "_is_simulated"])
+    plain = ", ".join(
+        quoted(n) for n in [*contract.plain_columns, "_batch_id", "_line", "_is_simulated"]
+    )
     connection.execute(
         f"""insert into {table} ({plain}, _version_at, _is_dated, _row_hash)
         select {plain}, _version_at, _is_dated, _row_hash from incoming"""
@@ -386,7 +396,8 @@ def record_checks(
     """Put results that concern no single batch into the ledger, once per run and stage."""
     connection.execute("begin")
     connection.execute(
-        "delete from ops.check_result where run_id = ? and stage = ? and batch_id is null", [run_id, stage]
+        "delete from ops.check_result where run_id = ? and stage = ? and batch_id is null",
+        [run_id, stage],
     )
     _record_checks(connection, settings, run_id, as_of, stage, results)
     connection.execute("commit")
@@ -418,7 +429,8 @@ def _record_batch(
         "unknown_columns": ", ".join(meta.unknown_columns) or None,
         "refused_by": ", ".join(verdict.refused_by) or None,
         "message": result.message or None,
-        "waived": "; ".join(f"{w.check} by {w.who} at {w.at}: {w.reason}" for w in verdict.waivers) or None,
+        "waived": "; ".join(f"{w.check} by {w.who} at {w.at}: {w.reason}" for w in verdict.waivers)
+        or None,
         "rows_in": result.rows_in,
         "rows_loaded": result.rows_loaded,
         "rows_quarantined": 0 if result.status == "REFUSED" else result.rows_quarantined,
@@ -452,7 +464,9 @@ def record_delivery(
 
 def known_status(connection: duckdb.DuckDBPyConnection, batch: str) -> str | None:
     """The ledger's status of a batch, None where it has none."""
-    found = connection.execute("select status from ops.batch where batch_id = ?", [batch]).fetchall()
+    found = connection.execute(
+        "select status from ops.batch where batch_id = ?", [batch]
+    ).fetchall()
     return str(found[0][0]) if found else None
 
 

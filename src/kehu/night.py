@@ -93,7 +93,13 @@ def plan(group: str, run_id: str, max_chunks: int = CHUNKS) -> list[str]:
 
 
 def _write_chunks(
-    settings: Settings, group: str, run_id: str, items: list[Delivery], max_chunks: int, *, forced: bool
+    settings: Settings,
+    group: str,
+    run_id: str,
+    items: list[Delivery],
+    max_chunks: int,
+    *,
+    forced: bool,
 ) -> list[str]:
     folder = _folder(settings, run_id)
     count = min(max_chunks, len(items))
@@ -129,8 +135,13 @@ def extract(chunk: str) -> dict[str, Any]:
                 continue  # taken away between plan and extract; the next night sees what is there
             skipped = meta.batch_id in settled
             done.append(
-                {"feed": meta.feed, "batch_id": meta.batch_id, "path": delivery.path, "stamp": delivery.stamp,
-                 "skipped": skipped}
+                {
+                    "feed": meta.feed,
+                    "batch_id": meta.batch_id,
+                    "path": delivery.path,
+                    "stamp": delivery.stamp,
+                    "skipped": skipped,
+                }
             )
         facts["batches"] = len(done)
         write_atomically(path.with_suffix(".done.json"), json.dumps(done))
@@ -156,12 +167,21 @@ def gate(group: str, as_of: date, run_id: str) -> dict[str, Any]:
         }
         waivers = {b: deliveries.card_of(settings, b).waivers for b in batches}
         verdicts, general = judge(
-            settings, contracts, _feeds(contracts, group), list(batches.values()), as_of, run_id, waivers
+            settings,
+            contracts,
+            _feeds(contracts, group),
+            list(batches.values()),
+            as_of,
+            run_id,
+            waivers,
         )
         write_atomically(
             _folder(settings, run_id) / f"{group}-gate.json",
             json.dumps(
-                {"as_of": as_of.isoformat(), "general": [r.model_dump(mode="json") for r in general]}
+                {
+                    "as_of": as_of.isoformat(),
+                    "general": [r.model_dump(mode="json") for r in general],
+                }
             ),
         )
         refused = [v for v in verdicts if not v.passed]
@@ -191,9 +211,7 @@ def load(group: str, run_id: str) -> dict[str, Any]:
     ):
         items = _extracted(settings, group, run_id)
         metas = {d["batch_id"]: folder_of(settings, d["feed"], d["batch_id"]) for d in items}
-        order = sorted(
-            items, key=lambda d: (GROUPS.index(contracts[d["feed"]].group), d["path"])
-        )
+        order = sorted(items, key=lambda d: (GROUPS.index(contracts[d["feed"]].group), d["path"]))
         seen: set[str] = set()
         for item in order:
             meta_folder = metas[item["batch_id"]]
@@ -206,8 +224,12 @@ def load(group: str, run_id: str) -> dict[str, Any]:
                 connection.execute("commit")
                 results.append(
                     loading.Loaded(
-                        batch_id=meta.batch_id, feed=meta.feed, path=meta.path, status="SKIPPED",
-                        rows_in=meta.rows_in, rows_skipped=meta.rows_in,
+                        batch_id=meta.batch_id,
+                        feed=meta.feed,
+                        path=meta.path,
+                        status="SKIPPED",
+                        rows_in=meta.rows_in,
+                        rows_skipped=meta.rows_in,
                         message=f"{meta.path}: the same data as {meta.batch_id}, dealt with before",
                     )
                 )
@@ -223,7 +245,9 @@ def load(group: str, run_id: str) -> dict[str, Any]:
     return {"batches": [r.model_dump() for r in results]}
 
 
-def transform(layer: str, as_of: date, run_id: str, *, full_refresh: bool = False) -> dict[str, Any]:
+def transform(
+    layer: str, as_of: date, run_id: str, *, full_refresh: bool = False
+) -> dict[str, Any]:
     """Build one layer with dbt and run its tests; `core` first, then `marts`."""
     settings = Settings()
     contracts = read_contracts(settings.contracts)
@@ -275,7 +299,9 @@ def publish(as_of: date, run_id: str) -> dict[str, Any]:
     with step(settings, run_id, "publish") as facts, warehouse.writer_lock(settings, "publish"):
         ledger_path = literal(str(_folder(settings, run_id) / "ledger.parquet"))
         with warehouse.open_warehouse(settings, contracts) as connection:
-            ledger = connection.execute(f"select * from read_parquet({ledger_path})").to_arrow_table()
+            ledger = connection.execute(
+                f"select * from read_parquet({ledger_path})"
+            ).to_arrow_table()
             checks = connection.execute(
                 """select stage, count(*) as checks, count(*) filter (where success) as passed,
                     count(*) filter (where not success and severity = 'warning') as warnings
@@ -363,7 +389,9 @@ def night(
         names = chunks if chunks is not None else plan(ALL, run_id)
         with ThreadPoolExecutor(settings.threads) as pool:
             done = list(pool.map(extract, names))
-        return {k: sum(d[k] for d in done) for k in ("batches", "skipped")} if done else {"batches": 0}
+        return (
+            {k: sum(d[k] for d in done) for k in ("batches", "skipped")} if done else {"batches": 0}
+        )
 
     with warehouse.writer_lock(settings, f"night of {as_of}"):
         timed("extract", extract_all)
@@ -434,7 +462,10 @@ def rebuild(as_of: date, progress: Progress | None = None) -> dict[str, Any]:
 def _replaceable(settings: Settings) -> list[Path]:
     files = [settings.warehouse, settings.marts]
     return [
-        *files, *(f.with_name(f.name + ".wal") for f in files), settings.reference, settings.home / "dbt"
+        *files,
+        *(f.with_name(f.name + ".wal") for f in files),
+        settings.reference,
+        settings.home / "dbt",
     ]
 
 
@@ -457,7 +488,10 @@ def _forget_old_runs(settings: Settings) -> None:
     for folder, days in (
         (settings.runs, settings.retention_days_runs),
         (settings.home / "gx", settings.retention_days_runs),
-        *((settings.batches / g, settings.retention_days_batches) for g in _names(settings.batches)),
+        *(
+            (settings.batches / g, settings.retention_days_batches)
+            for g in _names(settings.batches)
+        ),
     ):
         for path in folder.glob("*"):
             if path.stat().st_mtime < edge - days * 86400:

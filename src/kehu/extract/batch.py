@@ -296,9 +296,7 @@ def _parquet(
         raise FileRefused(
             "unreadable", f"{meta.path}: is not a whole Parquet file: {error}"
         ) from None
-    empty = pa.schema(
-        [("_line", pa.int64()), ("raw_text", pa.string()), ("detail", pa.string())]
-    )
+    empty = pa.schema([("_line", pa.int64()), ("raw_text", pa.string()), ("detail", pa.string())])
     return empty.empty_table()
 
 

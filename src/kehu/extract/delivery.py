@@ -20,7 +20,13 @@ from kehu.files import write_atomically
 from kehu.settings import Settings
 
 MANIFEST_SUFFIX = ".manifest.json"
-FORMATS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+FORMATS = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+}
 _UNFINISHED = (".tmp", ".part", ".partial", ".filepart", ".crdownload")
 
 

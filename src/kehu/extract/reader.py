@@ -12,6 +12,7 @@ import gzip
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -152,7 +153,7 @@ class DelimitedFile:
     def __init__(
         self, path: Path, compression: str | None, encoding: Encoding, delimiter: str, name: str
     ) -> None:
-        self._open = lambda: _utf8(path, compression, encoding)
+        self._open = partial(_utf8, path, compression, encoding)
         self._has_quotes = encoding.has_quotes
         self._delimiter = delimiter
         self._name = name

@@ -120,7 +120,9 @@ def _make_views(
 ) -> None:
     connection = duckdb.connect(str(database), config={"autoinstall_known_extensions": False})
     try:
-        connection.execute(f"create table run as select date {literal(as_of.isoformat())} as as_of_date")
+        connection.execute(
+            f"create table run as select date {literal(as_of.isoformat())} as as_of_date"
+        )
         rows = [b.model_dump(mode="json", exclude={"accepted_path"}) for b in batches]
         schema = pa.schema(
             [
@@ -148,7 +150,9 @@ def _make_views(
         for feed, contract in contracts.items():
             paths = [str(b.accepted_path) for b in batches if b.feed == feed]
             names = ", ".join(["_batch_id", "_line", *(quoted(c) for c in contract.columns)])
-            typed = ", ".join(f"null::{c.sql_type} as {quoted(n)}" for n, c in contract.columns.items())
+            typed = ", ".join(
+                f"null::{c.sql_type} as {quoted(n)}" for n, c in contract.columns.items()
+            )
             source = (
                 f"select {names} from read_parquet([{', '.join(literal(p) for p in paths)}], "
                 "union_by_name = true)"
@@ -163,7 +167,11 @@ def _make_views(
             "create table batch_column(_batch_id varchar, feed varchar, column_name varchar, data_type varchar)"
         )
         promised = [
-            {"feed": f, "column_name": n, "data_type": c.sql_type.replace(",", ", ").replace(",  ", ", ")}
+            {
+                "feed": f,
+                "column_name": n,
+                "data_type": c.sql_type.replace(",", ", ").replace(",  ", ", "),
+            }
             for f, contract in contracts.items()
             for n, c in contract.columns.items()
         ]
@@ -184,7 +192,9 @@ def _make_views(
             source = (
                 f"select * from read_parquet({literal(str(path))})"
                 if path.exists()
-                else "select " + ", ".join(f"null::{t} as {c}" for c, t in columns.items()) + " where false"
+                else "select "
+                + ", ".join(f"null::{t} as {c}" for c, t in columns.items())
+                + " where false"
             )
             connection.execute(f"create view reference_{name} as {source}")
         for name, feed, column in (
@@ -226,10 +236,11 @@ def run_suites(database: Path, suites: dict[str, list[dict[str, Any]]]) -> list[
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
     import great_expectations as gx  # here: the import costs seconds, and only the gate needs it
+    from great_expectations.data_context.types.base import ProgressBarsConfig
 
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
-    source = context.data_sources.add_sql(
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    source = context.data_sources.add_sql(  # type: ignore[call-arg]  # its stub leaves kwargs out
         "batch",
         connection_string=f"duckdb:///{database}",
         kwargs={
@@ -274,7 +285,11 @@ def _read_result(name: str, outcome: dict[str, Any], database: Path) -> list[Che
     if details is None:
         # neither rows nor a count: the check itself is broken, which counts as failed
         raised = json.dumps(outcome.get("exception_info"), default=str)
-        return [base.model_copy(update={"success": False, "observed": f"check errored: {raised[:2000]}"})]
+        return [
+            base.model_copy(
+                update={"success": False, "observed": f"check errored: {raised[:2000]}"}
+            )
+        ]
     if base.success:
         return [base]
     rows: list[dict[str, Any]] = details["unexpected_rows"]

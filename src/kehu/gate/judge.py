@@ -86,7 +86,9 @@ def judge(
         verdict = verdicts[result.batch_id]
         verdict.results.append(result)
         if not result.success and result.severity == "critical":
-            message = f"{metas[result.batch_id].path}: {result.description}; found: {result.observed}"
+            message = (
+                f"{metas[result.batch_id].path}: {result.description}; found: {result.observed}"
+            )
             _fail(verdict, metas[result.batch_id], result.check_id, message)
     for folder in folders:
         verdict = verdicts[read_meta(folder).batch_id]

@@ -63,13 +63,20 @@ def row_rules(contract: Contract) -> list[RowRule]:
             values = ", ".join(literal(value) for value in column.allowed)
             rules.append(
                 RowRule(
-                    "allowed", name, f"{at} not in ({values})", f"is one of {', '.join(column.allowed)}"
+                    "allowed",
+                    name,
+                    f"{at} not in ({values})",
+                    f"is one of {', '.join(column.allowed)}",
                 )
             )
         if column.min is not None:
-            rules.append(RowRule("range", name, f"{at} < {column.min}", f"is at least {column.min:g}"))
+            rules.append(
+                RowRule("range", name, f"{at} < {column.min}", f"is at least {column.min:g}")
+            )
         if column.max is not None:
-            rules.append(RowRule("range", name, f"{at} > {column.max}", f"is at most {column.max:g}"))
+            rules.append(
+                RowRule("range", name, f"{at} > {column.max}", f"is at most {column.max:g}")
+            )
         if column.pattern:
             rules.append(
                 RowRule(
@@ -118,9 +125,7 @@ def split(
     _write_accepted(connection, contract, accepted)
     _write_quarantine(connection, contract, meta, folder, quarantine)
     counted = connection.execute("select count(*) from judged where _rule is null").fetchall()[0][0]
-    return result.model_copy(
-        update={"accepted": counted, "quarantined": result.rows_in - counted}
-    )
+    return result.model_copy(update={"accepted": counted, "quarantined": result.rows_in - counted})
 
 
 def _is_clean(connection: duckdb.DuckDBPyConnection, contract: Contract, rows: str) -> bool:
@@ -144,7 +149,8 @@ def _is_clean(connection: duckdb.DuckDBPyConnection, contract: Contract, rows: s
 def _judge(connection: duckdb.DuckDBPyConnection, contract: Contract, rows: str) -> None:
     """Temp table `judged`: every row with `_rules`, all rules that it breaks, and `_rule`, the first."""
     cases = ", ".join(
-        f"case when {rule.violated} then {literal(rule.full_id)} end" for rule in row_rules(contract)
+        f"case when {rule.violated} then {literal(rule.full_id)} end"
+        for rule in row_rules(contract)
     )
     connection.execute(
         f"""create or replace temp table judged as
@@ -172,7 +178,9 @@ def _judge(connection: duckdb.DuckDBPyConnection, contract: Contract, rows: str)
         )
     for check in contract.group_checks:
         by = ", ".join(quoted(c) for c in check.by)
-        same = " and ".join(f"judged.{quoted(c)} is not distinct from g.{quoted(c)}" for c in check.by)
+        same = " and ".join(
+            f"judged.{quoted(c)} is not distinct from g.{quoted(c)}" for c in check.by
+        )
         full = literal(f"{check.id}:{check.column}")
         # a copy is no loss: the row that it repeats is still there
         connection.execute(
@@ -187,7 +195,9 @@ def _judge(connection: duckdb.DuckDBPyConnection, contract: Contract, rows: str)
         )
     if contract.incomplete_group:
         by = ", ".join(quoted(c) for c in contract.incomplete_group)
-        same = " and ".join(f"judged.{quoted(c)} = g.{quoted(c)}" for c in contract.incomplete_group)
+        same = " and ".join(
+            f"judged.{quoted(c)} = g.{quoted(c)}" for c in contract.incomplete_group
+        )
         connection.execute(
             f"""update judged set _is_incomplete = true
             from (select distinct {by} from judged where _rule not like 'duplicate:%') as g
@@ -195,9 +205,7 @@ def _judge(connection: duckdb.DuckDBPyConnection, contract: Contract, rows: str)
         )
 
 
-def _write_accepted(
-    connection: duckdb.DuckDBPyConnection, contract: Contract, path: Path
-) -> None:
+def _write_accepted(connection: duckdb.DuckDBPyConnection, contract: Contract, path: Path) -> None:
     incomplete = ", _is_incomplete" if contract.incomplete_group else ""
     names = ", ".join(quoted(name) for name in contract.columns)
     connection.execute(
@@ -227,7 +235,8 @@ def _write_quarantine(
         for rule in row_rules(contract)
     )
     groups = "".join(
-        f", ({literal(f'{c.id}:{c.column}')}, {literal(c.description)})" for c in contract.group_checks
+        f", ({literal(f'{c.id}:{c.column}')}, {literal(c.description)})"
+        for c in contract.group_checks
     )
     key = version_key(contract)
     connection.execute(
