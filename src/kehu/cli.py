@@ -443,7 +443,7 @@ def query_command(sql: str) -> None:
     path = settings.published / "marts.duckdb"
     if not path.exists():
         raise KehuError("nothing is published yet; `kehu night --as-of DATE` publishes")
-    with duckdb.connect(str(path), read_only=True) as connection:
+    with warehouse.open_marts(path) as connection:
         try:
             _print_rows(sql, connection)
         except duckdb.Error as error:

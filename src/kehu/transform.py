@@ -10,14 +10,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from kehu import __version__
 from kehu.errors import CheckFailed, KehuError
 from kehu.files import write_atomically
 from kehu.gate.expect import CheckResult
 from kehu.settings import Settings
-from kehu.warehouse import make_marts
+from kehu.warehouse import make_marts, open_marts
 
 LAYERS = {
     "core": "path:seeds path:models/staging path:models/intermediate path:models/core",
@@ -101,10 +99,10 @@ def _prepare(settings: Settings) -> bool:
     """Drop what a killed build left; true where the marts were built by another version of the code."""
     mark = settings.home / "dbt" / "built_by.json"
     other = mark.exists() and json.loads(mark.read_text()).get("models") != _models_digest(settings)
-    with duckdb.connect(str(settings.marts)) as connection:
+    with open_marts(settings.marts, read_only=False) as connection:
         left = connection.execute(
             "select table_schema, table_name, table_type from information_schema.tables "
-            "where table_name like '%\\_\\_dbt\\_%' escape '\\'"
+            "where table_catalog = 'kehu' and table_name like '%\\_\\_dbt\\_%' escape '\\'"
         ).fetchall()
         for schema, name, kind in left:
             connection.execute(f'drop {"view" if kind == "VIEW" else "table"} "{schema}"."{name}"')

@@ -145,6 +145,20 @@ def make_marts(settings: Settings) -> None:
         connection.execute("create schema marts.marts")
 
 
+@contextmanager
+def open_marts(path: Path, *, read_only: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection in which `core.x` and `marts.x` mean the tables of a marts file.
+
+    Opened directly, the file's name makes a catalog `marts` beside the schema `marts`, and DuckDB
+    refuses `marts.x` as ambiguous; so it is attached under another name.
+    """
+    with duckdb.connect() as connection:
+        mode = " (read_only)" if read_only else ""
+        connection.execute(f"attach '{path}' as kehu{mode}")
+        connection.execute("use kehu")
+        yield connection
+
+
 OPS = """
 create schema if not exists raw;
 create schema if not exists pii;
