@@ -14,6 +14,7 @@ again at any time: what is loaded already is skipped.
 """
 
 from airflow.sdk import DAG, Asset, dag, get_current_context, task
+
 from kehu_common import (
     FEED_CRON,
     GROUPS,

@@ -18,6 +18,7 @@ from datetime import date
 
 from airflow.sdk import Asset, AssetOrTimeSchedule, PokeReturnValue, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
+
 from kehu_common import (
     PUBLISH_CRON,
     REQUIRED,

@@ -49,6 +49,7 @@ from typing import Annotated, Any
 
 import duckdb
 import typer
+
 from complete_journey import (
     CARD_NO,
     FIRST_DAY,

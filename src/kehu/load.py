@@ -148,7 +148,8 @@ def _load_store_days(
         select n.store_code, n.business_date, n.batch_id, b.batch_id is not null as had_owner
         from ranked as n
         left join owner_before as b using (store_code, business_date)
-        where n.place = 1 and (b.batch_id is distinct from n.batch_id or b.digest is distinct from n.digest)"""
+        where n.place = 1
+            and (b.batch_id is distinct from n.batch_id or b.digest is distinct from n.digest)"""
     )
     connection.execute(
         """delete from raw.sales_line where (store_code, business_date) in

@@ -10,6 +10,8 @@ import codecs
 import csv
 import gzip
 import io
+import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,7 +26,8 @@ import pyarrow.csv as pa_csv
 from kehu.errors import FileRefused
 
 BLOCK = 4 << 20
-_KEPT_BROKEN_LINES = 100_000
+MOST_BROKEN_LINES = 100_000
+_LINE_BREAK = r"\r\n|\n|\r"  # what CSV readers take for the end of a line
 
 
 @dataclass
@@ -37,6 +40,10 @@ class Encoding:
 
     def __str__(self) -> str:
         return f"{self.name} (with undecodable bytes)" if self.lossy else self.name
+
+
+# what the bytes of a delivered file can do to their reader; not what the machine can do
+DAMAGED = (UnicodeError, EOFError, zlib.error, gzip.BadGzipFile, csv.Error)
 
 
 def open_bytes(path: Path, compression: str | None) -> BinaryIO:
@@ -136,11 +143,10 @@ class Broken:
     def add(self, row: pa_csv.InvalidRow) -> str:
         text = row.text or ""
         self.numbers.append(int(row.number or 0))
-        self.newlines.append(text.count("\n"))
-        if len(self.texts) < _KEPT_BROKEN_LINES:
-            self.texts.append(text)
-            self.details.append(f"{row.actual_columns} fields, {row.expected_columns} expected")
-        return "skip"
+        self.newlines.append(len(re.findall(_LINE_BREAK, text)))
+        self.texts.append(text)
+        self.details.append(f"{row.actual_columns} fields, {row.expected_columns} expected")
+        return "skip" if len(self.texts) <= MOST_BROKEN_LINES else "error"
 
 
 class DelimitedFile:
@@ -157,8 +163,11 @@ class DelimitedFile:
         self._has_quotes = encoding.has_quotes
         self._delimiter = delimiter
         self._name = name
+        self._path, self._compression, self._encoding = path, compression, encoding
         self.broken = Broken()
         self._long: list[tuple[np.ndarray, np.ndarray]] = []  # records over several lines
+        self._spans: dict[int, int] = {}  # the same: line → lines
+        self._last = 0  # line of the last record
         self.header, self._header_lines = self._read_header()
 
     def _read_header(self) -> tuple[list[str], int]:
@@ -171,7 +180,7 @@ class DelimitedFile:
                 for row in reader:
                     if any(cell.strip() for cell in row):
                         return row, reader.line_num
-            except (csv.Error, UnicodeDecodeError) as error:
+            except DAMAGED as error:
                 raise FileRefused("header", f"{self._name}: line 1: header: {error}") from None
         raise FileRefused(
             "header", f"{self._name}: is empty; a day without data is a file with only its header"
@@ -210,10 +219,13 @@ class DelimitedFile:
                     return
                 raise
             yield from self._with_lines(reader)
-        except (pa.ArrowInvalid, UnicodeDecodeError, EOFError, OSError) as error:
-            raise FileRefused(
-                "unreadable", f"{self._name}: can not be read as delimited text: {error}"
-            ) from None
+        except (pa.ArrowInvalid, *DAMAGED) as error:
+            told = (
+                f"more than {MOST_BROKEN_LINES:,} lines have not the number of fields of the header"
+                if len(self.broken.texts) > MOST_BROKEN_LINES
+                else f"can not be read as delimited text: {error}"
+            )
+            raise FileRefused("unreadable", f"{self._name}: {told}") from None
         finally:
             stream.close()
 
@@ -229,20 +241,62 @@ class DelimitedFile:
             inside = np.zeros(count, dtype=np.int64)
             if self._has_quotes:
                 for column in batch.columns:
-                    breaks = pc.count_substring(column, "\n")
+                    breaks = pc.count_substring_regex(column, _LINE_BREAK)
                     inside += breaks.to_numpy(zero_copy_only=False)
-                self._long.append((record[inside > 0], inside[inside > 0]))
+                long = inside > 0
+                self._long.append((record[long], inside[long]))
             before = newlines + np.cumsum(inside) - inside
             if len(broken):
                 lost = np.concatenate([[0], np.cumsum(self.broken.newlines)])
                 before += lost[np.searchsorted(broken, record, "left")]
             line = self._header_lines + record + before
+            if self._has_quotes:
+                self._spans |= dict(
+                    zip(line[long].tolist(), (inside[long] + 1).tolist(), strict=True)
+                )
             seen += count
             newlines += int(inside.sum())
+            self._last = max(self._last, int(line[-1]) if count else 0)
             yield pa.RecordBatch.from_arrays(
                 [*batch.columns, pa.array(line), pa.array((inside + 1).astype(np.int32))],
                 schema=self.schema,
             )
+
+    def check_quotes(self) -> None:
+        """FileRefused where a quote opens that nothing closes: it would swallow the lines behind it.
+
+        Only records that take several lines, and the last one, can have done so.
+        """
+        if not self._has_quotes:
+            return
+        broken = self.broken_table()
+        at = zip(broken["_line"].to_pylist(), self.broken.newlines, strict=True)
+        spans = self._spans | {line: breaks + 1 for line, breaks in at if breaks}
+        last = max([self._last, *broken["_line"].to_pylist()])
+        texts: dict[int, list[str]] = {}
+        open_line, left = 0, 0
+        for batch in lines(self._path, self._compression, self._encoding):
+            first, count = batch["_line"][0].as_py(), batch.num_rows
+            if not left and not any(first <= n < first + count for n in (*spans, last)):
+                continue
+            for number, text in zip(
+                batch["_line"].to_pylist(), batch["raw"].to_pylist(), strict=True
+            ):
+                if not left and (number in spans or number == last):
+                    open_line, left = number, spans.get(number, 1)
+                    texts[open_line] = []
+                if left:
+                    texts[open_line].append(text)
+                    left -= 1
+        for number, parts in sorted(texts.items()):
+            try:
+                list(csv.reader(["\n".join(parts)], delimiter=self._delimiter, strict=True))
+            except csv.Error as error:
+                raise FileRefused(
+                    "quotes",
+                    f"{self._name}: line {number}: a quoted value is not closed where it ends "
+                    f"({error}); the lines behind it would be lost: double the quotes inside values",
+                ) from None
 
     def broken_table(self) -> pa.Table:
         """Broken records: their line in the file, their text, and what is wrong with them."""
@@ -291,9 +345,9 @@ def _skip_line(stream: BinaryIO) -> BinaryIO:
     while True:
         chunk = stream.read(1 << 16)
         held += chunk
-        end = held.find(b"\n")
-        if end >= 0:
-            return cast(BinaryIO, _Rewound(held[end + 1 :], stream))
+        found = re.search(rb"\r\n|\n|\r(?!\Z)" if chunk else rb"\r\n|\n|\r", held)
+        if found:
+            return cast(BinaryIO, _Rewound(held[found.end() :], stream))
         if not chunk:
             return cast(BinaryIO, io.BytesIO(b""))
 
@@ -309,12 +363,14 @@ def lines(path: Path, compression: str | None, encoding: Encoding) -> pa.RecordB
             while True:
                 chunk = stream.read(BLOCK)
                 rest += chunk
-                cut = rest.rfind(b"\n") + 1 if chunk else len(rest)
+                # a block ends behind a line break, and never between \r and \n
+                cut = max(rest.rfind(b"\n"), rest.rfind(b"\r", 0, -1)) + 1 if chunk else len(rest)
                 block, rest = rest[:cut], rest[cut:]
                 if block:
-                    text = pa.array([block.removesuffix(b"\n").decode("utf-8")])
-                    split = pc.list_flatten(pc.split_pattern(text, "\n"))
-                    raw = pc.utf8_rtrim(split, characters="\r")
+                    kept = re.sub(rb"(?:\r\n|\n|\r)\Z", b"", block).decode("utf-8")
+                    if b"\r" in block:
+                        kept = kept.replace("\r\n", "\n").replace("\r", "\n")
+                    raw = pc.list_flatten(pc.split_pattern(pa.array([kept]), "\n"))
                     number = np.arange(seen + 1, seen + len(raw) + 1, dtype=np.int64)
                     seen += len(raw)
                     yield pa.RecordBatch.from_arrays([pa.array(number), raw], schema=schema)

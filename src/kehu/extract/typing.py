@@ -31,7 +31,8 @@ def typed(text: str, column: Column, timezone: str) -> str:
         case "varchar":
             return f"case when length({text}) <= {column.args[0]} then {text} end"
         case "int":
-            return f"case when regexp_full_match({text}, '[+-]?\\d{{1,10}}') then try_cast({text} as integer) end"
+            pattern = r"'[+-]?\d{1,10}'"
+            return f"case when regexp_full_match({text}, {pattern}) then try_cast({text} as integer) end"
         case "flag":
             return f"case {text} when '0' then 0 when '1' then 1 end"
         case "decimal":
@@ -53,7 +54,8 @@ def _date(text: str) -> str:
     return f"""case
         when regexp_full_match({text}, '\\d{{4}}-\\d{{2}}-\\d{{2}}') then try_cast({text} as date)
         when regexp_full_match({day}, '\\d{{8}}') then try_cast(try_strptime({day}, '%Y%m%d') as date)
-        when regexp_full_match({day}, '\\d{{4}}([-/.])\\d{{1,2}}[-/.]\\d{{1,2}}|\\d{{4}}年\\d{{1,2}}月\\d{{1,2}}日')
+        when regexp_full_match({day}, '\\d{{4}}([-/.])\\d{{1,2}}[-/.]\\d{{1,2}}')
+            or regexp_full_match({day}, '\\d{{4}}年\\d{{1,2}}月\\d{{1,2}}日')
             then try_cast(try_strptime(
                 regexp_replace(regexp_replace({day}, '[/.年月]', '-', 'g'), '日', ''), '%Y-%m-%d') as date)
         end"""

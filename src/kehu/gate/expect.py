@@ -164,7 +164,8 @@ def _make_views(
             "create table contract_column(feed varchar, column_name varchar, data_type varchar)"
         )
         connection.execute(
-            "create table batch_column(_batch_id varchar, feed varchar, column_name varchar, data_type varchar)"
+            "create table batch_column"
+            "(_batch_id varchar, feed varchar, column_name varchar, data_type varchar)"
         )
         promised = [
             {
