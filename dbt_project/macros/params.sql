@@ -98,6 +98,16 @@
     )
 {%- endmacro %}
 
+{#- One typed column per parameter from a relation of (name, value), to be grouped by date. -#}
+{% macro param_columns(relation) -%}
+    {%- for name, data_type in kehu.param_types().items() -%}
+    cast(
+        max({{ relation }}.value) filter (where {{ relation }}.name = '{{ name }}')
+        as {{ kehu.sql_type(data_type) }}
+    ) as {{ name }}{{ "," if not loop.last }}
+    {% endfor -%}
+{%- endmacro %}
+
 {% macro sql_type(data_type) -%}
     {{ dbt.type_string() if data_type == "string" else data_type }}
 {%- endmacro %}

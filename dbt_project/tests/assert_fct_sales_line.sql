@@ -77,7 +77,7 @@ lost_keys as (
     left join {{ ref('dim_store') }} as stores on fact.store_key = stores.store_key
     left join {{ ref('dim_product') }} as products on fact.product_key = products.product_key
     left join {{ ref('dim_channel') }} as channels on fact.channel_code = channels.channel_code
-    left join {{ ref('dim_date') }} as days on fact.business_date = days.date_on
+    left join {{ ref('dim_date') }} as dates on fact.business_date = dates.date_on
     left join {{ ref('dim_customer') }} as customers on fact.customer_id = customers.customer_id
     left join identity
         on
@@ -87,7 +87,7 @@ lost_keys as (
         stores.store_key is null
         or products.product_key is null
         or channels.channel_code is null
-        or days.date_on is null
+        or dates.date_on is null
         or customers.customer_id is null
         or identity.card_key is null
 )

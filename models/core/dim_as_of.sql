@@ -30,10 +30,7 @@ final as (
         cast(date_trunc('month', as_of_dates.as_of_date) as date) - 1 as period_start_date,
         as_of_dates.as_of_date = {{ as_of_date() }} as is_latest,
         as_of_dates.as_of_date = last_day(as_of_dates.as_of_date) as is_month_end,
-        {%- for name, data_type in param_types().items() %}
-        cast(max(resolved.value) filter (where resolved.name = '{{ name }}') as {{ sql_type(data_type) }})
-            as {{ name }}{{ "," if not loop.last }}
-        {%- endfor %}
+        {{ param_columns('resolved') | indent(8) }}
     from as_of_dates
     left join resolved on as_of_dates.as_of_date = resolved.as_of_date
     group by as_of_dates.as_of_date

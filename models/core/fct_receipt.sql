@@ -32,6 +32,14 @@ lines_to_build as (
 final as (
     select
         receipt_key,
+        cast(count(*) as integer) as count_lines,
+        cast(count(distinct product_key) as integer) as count_products,
+        cast(sum(qty) as decimal(12, 3)) as qty,
+        cast(sum(gross_amount) as decimal(18, 2)) as gross_amount,
+        cast(sum(discount_amount) as decimal(18, 2)) as discount_amount,
+        cast(sum(net_amount) as decimal(18, 2)) as net_amount,
+        cast(coalesce(sum(net_amount) filter (where is_valid), 0) as decimal(18, 2))
+            as valid_net_amount,
         min(store_key) as store_key,
         min(card_key) as card_key,
         min(customer_id) as customer_id,
@@ -44,14 +52,6 @@ final as (
         min_by(cashier_no, line_no) as cashier_no,
         min_by(receipt_type, line_no) as receipt_type,
         min(status) as status,
-        cast(count(*) as integer) as count_lines,
-        cast(count(distinct product_key) as integer) as count_products,
-        cast(sum(qty) as decimal(12, 3)) as qty,
-        cast(sum(gross_amount) as decimal(18, 2)) as gross_amount,
-        cast(sum(discount_amount) as decimal(18, 2)) as discount_amount,
-        cast(sum(net_amount) as decimal(18, 2)) as net_amount,
-        cast(coalesce(sum(net_amount) filter (where is_valid), 0) as decimal(18, 2))
-            as valid_net_amount,
         bool_or(is_valid and receipt_type = 'SALE' and qty > 0) as is_sale_visit,
         bool_or(is_incomplete) as is_incomplete,
         bool_or(is_simulated) as is_simulated,

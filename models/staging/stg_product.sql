@@ -20,9 +20,6 @@ renamed as (
         category_4_code,
         category_4_name,
         uom,
-        is_weighed = 1 as is_weighed,
-        is_revenue = 1 as is_revenue,
-        is_bag = 1 as is_bag,
         points_class,
         warranty_class,
         status,
@@ -37,7 +34,12 @@ renamed as (
         -- lineage
         _version_at,
         _is_dated,
-        _row_hash
+        _row_hash,
+
+        -- flags
+        is_weighed = 1 as is_weighed,
+        is_revenue = 1 as is_revenue,
+        is_bag = 1 as is_bag
     from source
 )
 

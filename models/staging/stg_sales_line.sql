@@ -23,7 +23,6 @@ renamed as (
         receipt_type,
         status,
         channel as channel_code,
-        coalesce(void_flag, 0) = 1 as is_voided,
 
         -- numerics
         qty,
@@ -39,7 +38,10 @@ renamed as (
 
         -- lineage
         _is_incomplete as is_incomplete,
-        _is_simulated as is_simulated
+        _is_simulated as is_simulated,
+
+        -- flags
+        coalesce(void_flag, 0) = 1 as is_voided
     from source
 )
 

@@ -12,7 +12,6 @@ renamed as (
         format,
         city,
         district,
-        is_test = 1 as is_test,
 
         -- numerics
         area_m2,
@@ -25,7 +24,10 @@ renamed as (
         -- lineage
         _version_at,
         _is_dated,
-        _row_hash
+        _row_hash,
+
+        -- flags
+        is_test = 1 as is_test
     from source
 )
 

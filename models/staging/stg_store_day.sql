@@ -7,10 +7,10 @@ renamed as (
         store_code,
         business_date,
         batch_id,
-        md5(batch_id || digest) as source_version,
         count_rows,
         count_quarantined,
-        is_clean
+        is_clean,
+        md5(batch_id || digest) as source_version
     from source
     where status = 'CURRENT'
 )

@@ -17,7 +17,6 @@ renamed as (
         servqual_item,
         dimension,
         role,
-        higher_is_better = 1 as higher_is_better,
 
         -- numerics
         scale_min,
@@ -30,7 +29,10 @@ renamed as (
         -- lineage
         _version_at,
         _is_dated,
-        _row_hash
+        _row_hash,
+
+        -- flags
+        higher_is_better = 1 as higher_is_better
     from source
 )
 
