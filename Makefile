@@ -1,0 +1,65 @@
+# Everything that a fresh clone needs: Python 3.11 or later, make and git. `make help` lists the targets.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+# Where `make demo` keeps what it loads; both can be set from outside.
+export KEHU_HOME ?= var
+export KEHU_LANDING ?= landing
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-long lint format airflow lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+install: $(STAMP) ## put the locked dependencies and kehu into .venv
+
+# uv comes from the lock as well, so nothing is installed that the lock does not know by its hash.
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Kehu needs Python 3.11 or later; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
+	@echo "Installing into $(VENV): $$(grep -c '^[a-z0-9].*==' requirements.lock) packages, locked with hashes"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@awk '/^uv==/ { on = 1; print; next } on && /^    --hash/ { print; next } { on = 0 }' requirements.lock | sed '$$ s/ *\\$$//' > $(VENV)/uv.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.txt
+	@echo "  downloading and linking (a few minutes the first time, then seconds)"
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@echo "  done: $$($(BIN)/kehu --version)"
+	@touch $@
+
+demo: $(STAMP) ## load a real year, run three nights on top, print what came of it
+	@$(BIN)/python scripts/demo.py
+
+test: lint ## everything that must hold: linters, dbt unit tests, pytest (about ten minutes)
+	@echo "pytest"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long" --durations 15
+
+test-long: $(STAMP) ## the tests that take long: a hundred kills, the whole year in random order
+	@$(BIN)/python -m pytest -m long --durations 0
+
+lint: $(STAMP) ## ruff, mypy, sqlfluff, layers and Spark SQL
+	@echo "ruff"
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@echo "mypy"
+	@$(BIN)/mypy --no-error-summary
+	@echo "models: layers, descriptions, contracts, Spark SQL, sqlfluff"
+	@$(BIN)/python scripts/lint_models.py --sqlfluff
+
+format: $(STAMP) ## let the formatters have their way
+	@$(BIN)/ruff check --fix --quiet .
+	@$(BIN)/ruff format .
+
+airflow: $(STAMP) ## start Airflow with a scheduler, a web page and a real metadata database
+	@$(BIN)/python scripts/airflow_stack.py
+
+lock: $(STAMP) ## resolve the dependencies anew
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --quiet --output-file requirements.lock
+
+clean: ## remove what the demo made (the warehouse, the drops) and caches; keeps .venv
+	rm -rf var landing .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find src tests scripts dags -name __pycache__ -type d -prune -exec rm -rf {} +
