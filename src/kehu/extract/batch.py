@@ -28,7 +28,7 @@ from pydantic import BaseModel
 from kehu.errors import FileRefused
 from kehu.extract import delivery as deliveries
 from kehu.extract.delivery import Archived, Delivery
-from kehu.extract.reader import DelimitedFile, detect_encoding, lines
+from kehu.extract.reader import DAMAGED, DelimitedFile, detect_encoding, lines
 from kehu.extract.typing import literal, quoted, typed_query
 from kehu.feeds import Contract, normalise_header
 from kehu.files import write_atomically
@@ -103,13 +103,13 @@ def extract(settings: Settings, contract: Contract, delivery: Delivery) -> Batch
     started = time.perf_counter()
     manifest = None
     refusal: FileRefused | None = None
+    store_days: list[tuple[str, date]] = []
     try:
         manifest = deliveries.read_manifest(delivery, contract, settings.timezone)
+        store_days = manifest.store_days if manifest else []
+        store_days = store_days or deliveries.store_days_from_name(contract, delivery.path)
     except FileRefused as error:
         refusal = error
-    store_days = (manifest.store_days if manifest else None) or deliveries.store_days_from_name(
-        contract, delivery.path
-    )
     card, archived = deliveries.archive(settings, delivery, store_days)
     meta = _described(card, archived, contract)
     if manifest is not None:
@@ -140,6 +140,11 @@ def extract(settings: Settings, contract: Contract, delivery: Delivery) -> Batch
                 _make_rows(connection, settings, contract, meta, work)
         except FileRefused as error:
             refusal = error
+        except DAMAGED as error:
+            refusal = FileRefused(
+                "unreadable",
+                f"{delivery.path}: can not be read to its end: {error}; send the file again",
+            )
     if refusal is not None:
         meta.refused_rule, meta.refused_message = refusal.rule, str(refusal)
     meta.seconds = round(time.perf_counter() - started, 3)
@@ -220,9 +225,17 @@ def _delimited(
             typed_query(contract, columns, meta.batch_id, settings.timezone),
             work / "rows.parquet",
         )
-    except (duckdb.Error, pa.ArrowInvalid) as error:
-        raise FileRefused("unreadable", f"{meta.path}: can not be read: {error}") from None
+    except (duckdb.InvalidInputException, pa.ArrowInvalid) as error:
+        # what the reader raises comes back through DuckDB as its own error
+        raise FileRefused(*_refusal_within(meta.path, str(error))) from None
+    file.check_quotes()
     return file.broken_table()
+
+
+def _refusal_within(path: str, text: str) -> tuple[str, str]:
+    """Rule and message of a refusal that DuckDB has wrapped in its own words."""
+    at = text.find(f"{path}: ")
+    return "unreadable", text[at:] if at >= 0 else f"{path}: can not be read: {text}"
 
 
 def _json_lines(
@@ -235,27 +248,34 @@ def _json_lines(
     encoding = detect_encoding(meta.archived, meta.compression, contract.encoding)
     meta.encoding = str(encoding)
     connection.register("text_lines", lines(meta.archived, meta.compression, encoding))
+    # a number is kept as it is written: DuckDB would read 1e5, 1.10 and 999999999999999.99 as doubles
+    numbers = r"""("(?:[^"\\]|\\.)*"\s*:?\s*)(-?[0-9][0-9.eE+\-]*)?"""
     connection.execute(
-        """create temp table lines as
-        select _line, raw, json_valid(raw) and json_type(raw) = 'OBJECT' as is_object
-        from (select _line, trim(raw) as raw from text_lines) where raw <> ''"""
+        f"""create temp table lines as
+        select _line, raw, is_object, case when is_object then
+            replace(replace(replace(
+                regexp_replace(raw, {literal(numbers)}, '\\1\x01\\2\x02', 'g'),
+            '\x01\x02', ''), '\x01', '"'), '\x02', '"') end as quoted_raw
+        from (
+            select *, json_valid(raw) and json_type(raw) = 'OBJECT'
+                and not contains(raw, '\x01') and not contains(raw, '\x02') as is_object
+            from (select _line, trim(raw, ' ' || chr(9) || chr(13) || chr(65279)) as raw from text_lines)
+            where raw <> ''
+        )"""
     )
     keys = connection.execute(
         "select distinct unnest(json_keys(raw)) from lines where is_object order by 1"
     ).fetchall()
     header = [str(key[0]) for key in keys]
-    if header:
-        present = _match_header(contract, meta, header)
-    else:
-        present = {}
-    paths = ", ".join(literal("$." + json.dumps(key, ensure_ascii=False)) for key in header)
-    values = ", ".join(f"v[{i + 1}] as c{i}" for i in range(len(header)))
+    present = _match_header(contract, meta, header) if header else {}
+    pointers = ["/" + header[i].replace("~", "~0").replace("/", "~1") for i in present.values()]
+    values = "".join(f", v[{i + 1}] as c{i}" for i in range(len(pointers)))
     connection.execute(
-        f"""create temp view src as select _line, 1::integer as _span{", " + values if values else ""}
-        from (select _line, json_extract_string(raw, [{paths or "'$'"}]) as v
+        f"""create temp view src as select _line, 1::integer as _span{values}
+        from (select _line, json_extract_string(quoted_raw, [{", ".join(map(literal, pointers)) or "''"}]) as v
               from lines where is_object)"""
     )
-    columns = {name: f"c{i}" for name, i in present.items()}
+    columns = {name: f"c{i}" for i, name in enumerate(present)}
     _copy(
         connection,
         typed_query(contract, columns, meta.batch_id, settings.timezone),
@@ -292,7 +312,7 @@ def _parquet(
             typed_query(contract, columns, meta.batch_id, settings.timezone),
             work / "rows.parquet",
         )
-    except duckdb.Error as error:
+    except (duckdb.InvalidInputException, duckdb.IOException, duckdb.SerializationException) as error:
         raise FileRefused(
             "unreadable", f"{meta.path}: is not a whole Parquet file: {error}"
         ) from None

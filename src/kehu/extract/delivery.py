@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from kehu.errors import FileRefused, KehuError
 from kehu.feeds import Contract
@@ -36,8 +36,8 @@ class Manifest(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     feed: str | None = None
-    rows: int | None = None
-    control_sum: Decimal | None = None
+    rows: int | None = Field(default=None, ge=0, lt=2**62)
+    control_sum: Decimal | None = Field(default=None, max_digits=36, decimal_places=8)
     sha256: str | None = None
     generated_at: datetime | None = None
     store_days: list[tuple[str, date]] = []
@@ -166,7 +166,12 @@ def store_days_from_name(contract: Contract, path: str) -> list[tuple[str, date]
     match = re.search(contract.store_days_from_name, Path(path).name)
     if not match:
         return []
-    return [(match["store"], date.fromisoformat(match["date"]))]
+    try:
+        return [(match["store"], date.fromisoformat(match["date"]))]
+    except ValueError:
+        raise FileRefused(
+            "store_days", f"{path}: its name says {match['date']!r}, which is not a date"
+        ) from None
 
 
 def file_format(path: str) -> tuple[str, str | None]:

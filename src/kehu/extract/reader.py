@@ -26,6 +26,7 @@ import pyarrow.csv as pa_csv
 from kehu.errors import FileRefused
 
 BLOCK = 4 << 20
+csv.field_size_limit(1 << 30)  # a long remark is not an error
 MOST_BROKEN_LINES = 100_000
 _LINE_BREAK = r"\r\n|\n|\r"  # what CSV readers take for the end of a line
 

@@ -64,15 +64,17 @@ def _date(text: str) -> str:
 def _timestamp(text: str, utc: bool, timezone: str) -> str:
     """ISO date and time, with / or T allowed; a stated zone, or a `utc` column, is brought to local time."""
     plain = f"replace(replace({text}, '/', '-'), 'T', ' ')"
-    shape = "\\d{4}-\\d{1,2}-\\d{1,2} \\d{1,2}:\\d{2}(:\\d{2}(\\.\\d{1,6})?)?"
-    zoned = f"timezone({literal(timezone)}, try_cast({plain} as timestamptz))"
+    hour = "([01]?\\d|2[0-3])"  # 24:00 would become the next day
+    shape = f"\\d{{4}}-\\d{{1,2}}-\\d{{1,2}} {hour}:\\d{{2}}(:\\d{{2}}(\\.\\d{{1,6}})?)?"
+    joined = f"regexp_replace({plain}, ' (Z|[+-]\\d{{2}}:?\\d{{0,2}})$', '\\1')"
+    zoned = f"timezone({literal(timezone)}, try_cast({joined} as timestamptz))"
     local = f"try_cast({plain} as timestamp)"
     if utc:
         local = f"timezone({literal(timezone)}, timezone('UTC', {local}))"
     return f"""case
         when regexp_full_match({plain}, '{shape}') then {local}
-        when regexp_full_match({plain}, '{shape} ?(Z|[+-]\\d{{2}}:?\\d{{2}})') then {zoned}
-        when regexp_full_match({plain}, '\\d{{4}}-\\d{{2}}-\\d{{2}}') then try_cast({plain} as timestamp)
+        when regexp_full_match({plain}, '{shape} ?(Z|[+-]\\d{{2}}(:?\\d{{2}})?)') then {zoned}
+        when regexp_full_match({plain}, '\\d{{4}}-\\d{{2}}-\\d{{2}}') then {local}
         end"""
 
 
