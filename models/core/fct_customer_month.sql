@@ -259,7 +259,9 @@ visits as (
         customer_days.as_of_date,
         customer_days.customer_id,
         customer_days.business_date as visit_on,
-        customer_days.count_sale_receipts
+        customer_days.count_sale_receipts,
+        work_list.tau_gap_max_days,
+        work_list.tau_last_gaps
     from customer_days
     inner join work_list on customer_days.as_of_date = work_list.as_of_date
     where
@@ -309,34 +311,17 @@ shared_cards as (
 gaps as (
 
     select
-        visits.as_of_date,
-        visits.customer_id,
-        visits.visit_on,
-        visits.count_sale_receipts,
-        lead(visits.visit_on) over customer_visits as next_visit_on,
+        as_of_date,
+        customer_id,
+        visit_on,
+        count_sale_receipts,
+        tau_gap_max_days,
+        tau_last_gaps,
+        lead(visit_on) over customer_visits as next_visit_on,
         row_number() over customer_visits as visit_no,
-        {{ days_between('lag(visits.visit_on) over customer_visits', 'visits.visit_on') }}
-            as gap_days
+        {{ days_between('lag(visit_on) over customer_visits', 'visit_on') }} as days_since_previous
     from visits
-    window
-        customer_visits as (
-            partition by visits.as_of_date, visits.customer_id order by visits.visit_on
-        )
-
-),
-
-visit_gaps as (
-
-    select
-        gaps.as_of_date,
-        gaps.customer_id,
-        gaps.visit_on,
-        gaps.count_sale_receipts,
-        gaps.next_visit_on,
-        gaps.visit_no,
-        case when gaps.gap_days <= work_list.tau_gap_max_days then gaps.gap_days end as gap_days
-    from gaps
-    inner join work_list on gaps.as_of_date = work_list.as_of_date
+    window customer_visits as (partition by as_of_date, customer_id order by visit_on)
 
 ),
 
@@ -349,11 +334,18 @@ running_gaps as (
         count_sale_receipts,
         next_visit_on,
         visit_no,
+        visit_no - tau_last_gaps as older_visit_no,
         gap_days,
         count(gap_days) over visits_so_far as count_gaps,
         coalesce(sum(gap_days) over visits_so_far, 0) as sum_gap_days,
         coalesce(sum(gap_days * gap_days) over visits_so_far, 0) as sum_squared_gap_days
-    from visit_gaps
+    from (
+        select
+            gaps.*,
+            case when days_since_previous <= tau_gap_max_days then days_since_previous end
+                as gap_days
+        from gaps
+    ) as limited_gaps
     window
         visits_so_far as (
             partition by as_of_date, customer_id
@@ -379,12 +371,11 @@ visit_rhythms as (
         running_gaps.sum_squared_gap_days - coalesce(older.sum_squared_gap_days, 0)
             as sum_squared_gap_days
     from running_gaps
-    inner join work_list on running_gaps.as_of_date = work_list.as_of_date
     left join running_gaps as older
         on
             running_gaps.as_of_date = older.as_of_date
             and running_gaps.customer_id = older.customer_id
-            and running_gaps.visit_no - work_list.tau_last_gaps = older.visit_no
+            and running_gaps.older_visit_no = older.visit_no
 
 ),
 
@@ -446,7 +437,10 @@ holidays as (
 
 holiday_total as (
 
-    select max(count_holidays) as count_holidays from holidays
+    select
+        max(count_holidays) as count_holidays,
+        max(date_on) as last_date_on
+    from holidays
 
 ),
 
@@ -507,7 +501,14 @@ visit_thresholds as (
         visit_clips.*,
         visit_clips.base_days + cast(
             coalesce(threshold_ends.count_holidays, holiday_total.count_holidays, 0)
-            - coalesce(threshold_starts.count_holidays, 0) as integer
+            - coalesce(
+                threshold_starts.count_holidays,
+                case
+                    when visit_clips.visit_on > holiday_total.last_date_on
+                        then holiday_total.count_holidays
+                end,
+                0
+            ) as integer
         ) as threshold_days
     from visit_clips
     left join holidays as threshold_starts on visit_clips.visit_on = threshold_starts.date_on
@@ -792,7 +793,30 @@ line_versions as (
         ) as known_from,
         least(card_versions.valid_to, store_versions.valid_to, product_versions.valid_to)
             as known_to,
-        bulk.receipt_key is not null as is_bulk,
+        (sales_lines.receipt_key, line_settings.bulk_receipt_min) in (
+            select
+                bulk_receipts.receipt_key,
+                bulk_receipts.bulk_receipt_min
+            from bulk_receipts
+        ) as is_bulk,
+        coalesce(
+            (
+                sales_lines.orig_store_code,
+                sales_lines.orig_business_date,
+                sales_lines.orig_till_no,
+                sales_lines.orig_receipt_no,
+                line_settings.bulk_receipt_min
+            ) in (
+                select
+                    bulk_receipts.store_code,
+                    bulk_receipts.business_date,
+                    bulk_receipts.till_no,
+                    bulk_receipts.receipt_no,
+                    bulk_receipts.bulk_receipt_min
+                from bulk_receipts
+            ),
+            false
+        ) as is_bulk_returned,
         sales_lines.net_amount,
         sales_lines.cost_amount,
         case
@@ -805,28 +829,13 @@ line_versions as (
                     ~ 'line_settings.default_vat_rate)'
                 ) }}
         end as costed_net_ex_vat,
-        case
-            when bulk.receipt_key is null and bulk_returned.receipt_key is null
-                then sales_lines.qty
-            else 0
-        end as behaviour_qty
+        sales_lines.qty
     from sales_lines
     inner join line_days on sales_lines.business_date = line_days.business_date
     inner join card_versions on sales_lines.card_key = card_versions.card_key
     inner join store_versions on sales_lines.store_key = store_versions.store_key
     inner join product_versions on sales_lines.product_key = product_versions.product_key
     cross join line_settings
-    left join bulk_receipts as bulk
-        on
-            sales_lines.receipt_key = bulk.receipt_key
-            and line_settings.bulk_receipt_min = bulk.bulk_receipt_min
-    left join bulk_receipts as bulk_returned
-        on
-            sales_lines.orig_store_code = bulk_returned.store_code
-            and sales_lines.orig_business_date = bulk_returned.business_date
-            and sales_lines.orig_till_no = bulk_returned.till_no
-            and sales_lines.orig_receipt_no = bulk_returned.receipt_no
-            and line_settings.bulk_receipt_min = bulk_returned.bulk_receipt_min
     where sales_lines.is_valid
 
 ),
@@ -850,7 +859,7 @@ category_slices as (
             as costed_turnover,
         count(*) as count_lines,
         count(cost_amount) as count_costed_lines,
-        sum(behaviour_qty) as behaviour_qty
+        sum(case when is_bulk or is_bulk_returned then 0 else qty end) as behaviour_qty
     from line_versions
     where known_from < known_to
     group by
@@ -984,11 +993,13 @@ attitude_answers as (
         questions.construct,
         answer_history.answered_on,
         answer_history.is_simulated,
-        100.0 * case
-            when questions.higher_is_better
-                then answer_history.answer_num - questions.scale_min
-            else questions.scale_max - answer_history.answer_num
-        end / nullif(questions.scale_max - questions.scale_min, 0) as score
+        cast(
+            100.0 * case
+                when questions.higher_is_better
+                    then answer_history.answer_num - questions.scale_min
+                else questions.scale_max - answer_history.answer_num
+            end / nullif(questions.scale_max - questions.scale_min, 0) as decimal(18, 6)
+        ) as score
     from work_list
     inner join answer_history
         on
@@ -1014,7 +1025,7 @@ construct_scores as (
         as_of_date,
         customer_id,
         construct,
-        avg(score) as score,
+        cast(avg(score) as decimal(18, 6)) as score,
         max(answered_on) as answered_on,
         bool_or(is_simulated) as is_simulated
     from (

@@ -1,0 +1,188 @@
+with
+
+customer_months as (
+
+    select * from {{ ref('fct_customer_month') }}
+
+),
+
+as_of_dates as (
+
+    select * from {{ ref('dim_as_of') }}
+
+),
+
+stores as (
+
+    select * from {{ ref('dim_store') }}
+
+),
+
+values_ranked as (
+
+    select * from {{ ref('int_customer_value__ranked') }}
+
+),
+
+-- store and tier are those of the start of the period, lest the outcome choose its own group
+customers_grouped as (
+
+    select
+        customer_months.as_of_date,
+        stores.store_code,
+        coalesce(tiers_at_start.pyramid_tier, 'NONE') as pyramid_tier,
+        customer_months.was_active_at_start,
+        customer_months.churned_in_period,
+        customer_months.was_churned_at_start,
+        customer_months.visited_in_period,
+        customer_months.bought_in_previous_period,
+        customer_months.excluded_reason
+    from customer_months
+    left join customer_months as months_at_start
+        on
+            customer_months.period_start_date = months_at_start.as_of_date
+            and customer_months.customer_id = months_at_start.customer_id
+    left join values_ranked as tiers_at_start
+        on
+            customer_months.period_start_date = tiers_at_start.as_of_date
+            and customer_months.customer_id = tiers_at_start.customer_id
+    inner join stores
+        on coalesce(months_at_start.home_store_key, customer_months.home_store_key)
+        = stores.store_key
+    where
+        customer_months.was_active_at_start
+        or customer_months.was_churned_at_start
+        or customer_months.bought_in_previous_period
+
+),
+
+counted as (
+
+    select
+        as_of_date,
+        case when grouping(store_code) = 1 then 'ALL' else store_code end as store_code,
+        case when grouping(pyramid_tier) = 1 then 'ALL' else pyramid_tier end as pyramid_tier,
+        count(case when excluded_reason is null and was_active_at_start then 1 end)
+            as count_active_start,
+        count(case when excluded_reason is null and churned_in_period then 1 end)
+            as count_churned,
+        count(case when excluded_reason is null and bought_in_previous_period then 1 end)
+            as count_previous_buyers,
+        count(
+            case
+                when
+                    excluded_reason is null and bought_in_previous_period and visited_in_period
+                    then 1
+            end
+        ) as count_repeat_buyers,
+        count(case when excluded_reason is null and was_churned_at_start then 1 end)
+            as count_churned_start,
+        count(
+            case
+                when excluded_reason is null and was_churned_at_start and visited_in_period then 1
+            end
+        ) as count_won_back,
+        count(excluded_reason) as count_excluded
+    from customers_grouped
+    group by grouping sets (
+        (as_of_date, store_code, pyramid_tier),
+        (as_of_date, store_code),
+        (as_of_date, pyramid_tier),
+        (as_of_date)
+    )
+
+),
+
+-- the company's row exists for each date, also where there is nobody to count
+scopes as (
+
+    select
+        as_of_date,
+        store_code,
+        pyramid_tier
+    from counted
+
+    union
+
+    select
+        as_of_date,
+        'ALL' as store_code,
+        'ALL' as pyramid_tier
+    from as_of_dates
+
+),
+
+completed as (
+
+    select
+        scopes.as_of_date,
+        as_of_dates.period_start_date,
+        as_of_dates.is_latest,
+        not as_of_dates.is_month_end as is_partial_period,
+        scopes.store_code,
+        scopes.pyramid_tier,
+        as_of_dates.min_n,
+        as_of_dates.wilson_z,
+        coalesce(counted.count_active_start, 0) as count_active_start,
+        coalesce(counted.count_churned, 0) as count_churned,
+        coalesce(counted.count_previous_buyers, 0) as count_previous_buyers,
+        coalesce(counted.count_repeat_buyers, 0) as count_repeat_buyers,
+        coalesce(counted.count_churned_start, 0) as count_churned_start,
+        coalesce(counted.count_won_back, 0) as count_won_back,
+        coalesce(counted.count_excluded, 0) as count_excluded
+    from scopes
+    inner join as_of_dates on scopes.as_of_date = as_of_dates.as_of_date
+    left join counted
+        on
+            scopes.as_of_date = counted.as_of_date
+            and scopes.store_code = counted.store_code
+            and scopes.pyramid_tier = counted.pyramid_tier
+
+)
+
+select
+    as_of_date,
+    store_code,
+    pyramid_tier,
+    period_start_date,
+    is_latest,
+    is_partial_period,
+
+    -- C2, C3 on status
+    cast(count_active_start as integer) as active_start,
+    cast(count_churned as integer) as churned,
+    cast(cast(count_churned as double) / nullif(count_active_start, 0) as decimal(9, 6))
+        as churn_rate,
+    {{ wilson_bound('count_churned', 'count_active_start', 'wilson_z', '-') }} as churn_rate_lo,
+    {{ wilson_bound('count_churned', 'count_active_start', 'wilson_z', '+') }} as churn_rate_hi,
+    cast(count_active_start - count_churned as integer) as retained,
+    cast(
+        1 - cast(cast(count_churned as double) / nullif(count_active_start, 0) as decimal(9, 6))
+        as decimal(9, 6)
+    ) as retention_rate,
+    count_active_start < min_n as is_churn_rate_small_n,
+
+    -- C3 on purchases
+    cast(count_previous_buyers as integer) as repurchase_base,
+    cast(count_repeat_buyers as integer) as repurchase_buyers,
+    cast(cast(count_repeat_buyers as double) / nullif(count_previous_buyers, 0) as decimal(9, 6))
+        as repurchase_rate,
+    {{ wilson_bound('count_repeat_buyers', 'count_previous_buyers', 'wilson_z', '-') }}
+        as repurchase_rate_lo,
+    {{ wilson_bound('count_repeat_buyers', 'count_previous_buyers', 'wilson_z', '+') }}
+        as repurchase_rate_hi,
+    count_previous_buyers < min_n as is_repurchase_rate_small_n,
+
+    -- C4
+    cast(count_churned_start as integer) as churned_start,
+    cast(count_won_back as integer) as won_back,
+    cast(cast(count_won_back as double) / nullif(count_churned_start, 0) as decimal(9, 6))
+        as winback_rate,
+    {{ wilson_bound('count_won_back', 'count_churned_start', 'wilson_z', '-') }}
+        as winback_rate_lo,
+    {{ wilson_bound('count_won_back', 'count_churned_start', 'wilson_z', '+') }}
+        as winback_rate_hi,
+    count_churned_start < min_n as is_winback_rate_small_n,
+
+    cast(count_excluded as integer) as count_excluded
+from completed

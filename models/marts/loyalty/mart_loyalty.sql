@@ -1,0 +1,174 @@
+-- Y1: component, column of fct_customer_month in ascending goodness
+{% set components = {
+    'regularity': 'regularity',
+    'frequency': 'count_visits_365d',
+    'tenure': 'tenure_days',
+    'breadth': 'count_categories_365d',
+    'months_active': 'months_active_12',
+} %}
+
+with
+
+customer_months as (
+
+    select * from {{ ref('fct_customer_month') }}
+
+),
+
+as_of_dates as (
+
+    select * from {{ ref('dim_as_of') }}
+
+),
+
+population as (
+
+    select
+        customer_months.customer_id,
+        customer_months.as_of_date,
+        customer_months.count_visits_365d,
+        customer_months.tenure_days,
+        customer_months.count_categories_365d,
+        customer_months.months_active_12,
+        -- 1 / CV and -CV rank alike, and a CV of 0 is the most regular of all
+        case
+            when customer_months.count_gaps >= as_of_dates.regularity_min_gaps
+                then -customer_months.gap_cv
+        end as regularity
+    from customer_months
+    inner join as_of_dates on customer_months.as_of_date = as_of_dates.as_of_date
+    where
+        customer_months.excluded_reason is null
+        and customer_months.count_visits_365d > 0
+
+),
+
+medians as (
+
+    select
+        as_of_date,
+        median(count_visits_365d) as median_visits_365d
+    from population
+    group by as_of_date
+
+),
+
+percentiles as (
+
+    select
+        customer_id,
+        as_of_date,
+        {% for name, column in components.items() -%}
+        case
+            when {{ column }} is not null
+                then (
+                    rank() over (partition by as_of_date order by {{ column }} asc nulls last)
+                    + (count(*) over (partition by as_of_date, {{ column }}) - 1) / 2.0
+                    - 0.5
+                ) / count({{ column }}) over (partition by as_of_date)
+        end as {{ name }}_percentile{{ ',' if not loop.last }}
+        {% endfor %}
+    from population
+
+),
+
+indexed as (
+
+    select
+        customer_id,
+        as_of_date,
+        {% for name in components -%}
+        {{ name }}_percentile,
+        {% endfor -%}
+        cast(
+            100 * (
+                {% for name in components -%}
+                coalesce({{ name }}_percentile, 0){{ ' +' if not loop.last }}
+                {% endfor %}
+            ) / (
+                {% for name in components -%}
+                case when {{ name }}_percentile is null then 0 else 1 end{{ ' +' if not loop.last }}
+                {% endfor %}
+            ) as decimal(9, 4)
+        ) as behaviour_index
+    from percentiles
+
+),
+
+thirds as (
+
+    select
+        indexed.*,
+        floor(
+            3 * (rank() over (partition by as_of_date order by behaviour_index asc nulls last) - 1)
+            / count(*) over (partition by as_of_date)
+        ) as third
+    from indexed
+
+),
+
+patronage as (
+
+    select
+        customer_months.customer_id,
+        customer_months.as_of_date,
+        customer_months.attitude_score >= as_of_dates.attitude_high as is_attitude_high,
+        coalesce(
+            customer_months.count_visits_365d >= medians.median_visits_365d
+            and customer_months.count_visits_365d > 0
+            and customer_months.churn_status = 'ACTIVE',
+            false
+        ) as is_patronage_high
+    from customer_months
+    inner join as_of_dates on customer_months.as_of_date = as_of_dates.as_of_date
+    left join medians on customer_months.as_of_date = medians.as_of_date
+    where customer_months.excluded_reason is null
+
+)
+
+select
+    customer_months.customer_id,
+    customer_months.as_of_date,
+    as_of_dates.is_latest,
+    customer_months.home_store_key,
+
+    -- behaviour
+    customer_months.count_visits_365d,
+    customer_months.count_gaps,
+    customer_months.gap_cv,
+    customer_months.tenure_days,
+    customer_months.count_categories_365d,
+    customer_months.months_active_12,
+    {% for name in components -%}
+    cast(thirds.{{ name }}_percentile as decimal(9, 6)) as {{ name }}_percentile,
+    {% endfor -%}
+    thirds.behaviour_index,
+    case thirds.third when 2 then 'HIGH' when 1 then 'MEDIUM' when 0 then 'LOW' end
+        as behaviour_class,
+
+    -- attitude
+    customer_months.attitude_score is not null as is_surveyed,
+    case when customer_months.excluded_reason is null then customer_months.attitude_score end
+        as attitude_score,
+    customer_months.attitude_survey_date,
+    customer_months.attitude_is_simulated,
+    patronage.is_attitude_high,
+    patronage.is_patronage_high,
+    case
+        when patronage.is_attitude_high is null then 'UNKNOWN'
+        when patronage.is_attitude_high and patronage.is_patronage_high then 'TRUE'
+        when patronage.is_attitude_high then 'LATENT'
+        when patronage.is_patronage_high then 'SPURIOUS'
+        else 'NONE'
+    end as loyalty_type,
+    customer_months.excluded_reason
+from customer_months
+inner join as_of_dates on customer_months.as_of_date = as_of_dates.as_of_date
+left join thirds
+    on
+        customer_months.as_of_date = thirds.as_of_date
+        and customer_months.customer_id = thirds.customer_id
+left join patronage
+    on
+        customer_months.as_of_date = patronage.as_of_date
+        and customer_months.customer_id = patronage.customer_id
