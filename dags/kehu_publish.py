@@ -43,7 +43,7 @@ from kehu_common import (
     **dag_arguments("marts"),
 )
 def kehu_publish() -> None:
-    @task.sensor(pool=WRITER, mode="reschedule", poke_interval=10, timeout=6 * 3600)
+    @task.sensor(pool=WRITER, mode="reschedule", poke_interval=5, timeout=6 * 3600)
     def night() -> PokeReturnValue:
         import pendulum
 

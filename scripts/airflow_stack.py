@@ -194,23 +194,31 @@ class Stack:
             raise SystemExit(f"{done.stdout[-2000:]}\nThe migration failed: {logs / 'migrate.log'}")
         self.state["migrated"] = True
         self.state["services"] = {}
-        services = {}
-        for name, arguments in COMPONENTS.items():
-            extra = ["--port", str(self.state["port"])] if name == "api-server" else []
-            with (logs / f"{name}.log").open("ab") as log:
-                services[name] = subprocess.Popen(
-                    [sys.executable, "-m", "airflow", *arguments, *extra],
-                    env=environment,
-                    cwd=self.folder,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                )
-            pid = services[name].pid
-            self.state["services"][name] = (pid, psutil.Process(pid).create_time())
-            self.save()
+        services = {
+            name: self.launch(name, environment) for name in ("api-server", "dag-processor")
+        }
+        with console.status("The api-server starts …"):  # a task run before it answers would fail
+            while not self.health() and all(each.poll() is None for each in services.values()):
+                time.sleep(0.5)
+        services["scheduler"] = self.launch("scheduler", environment)
         return services
+
+    def launch(self, name: str, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+        """Start one service in a session of its own and note its pid."""
+        port = ["--port", str(self.state["port"])] if name == "api-server" else []
+        with (self.folder / "logs" / f"{name}.log").open("ab") as log:
+            service = subprocess.Popen(
+                [sys.executable, "-m", "airflow", *COMPONENTS[name], *port],
+                env=environment,
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.state["services"][name] = (service.pid, psutil.Process(service.pid).create_time())
+        self.save()
+        return service
 
     def health(self) -> dict[str, str | None]:
         """Return the status of each service as the api-server reports it; empty if it is silent."""
