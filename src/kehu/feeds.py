@@ -7,13 +7,16 @@ and field, before any data is touched.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import re
 import unicodedata
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+import duckdb
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -22,6 +25,14 @@ from kehu.errors import ContractError
 GROUPS = ("masters", "transactions", "surveys", "complaints")
 
 _TYPE = re.compile(r"(?P<base>varchar|decimal|int|date|timestamp|flag)(\((?P<args>[\d, ]+)\))?")
+
+
+class Misnamed(ValueError):
+    """A mistake that shows only when fields are held against each other; says where it stands."""
+
+    def __init__(self, location: tuple[int | str, ...], message: str) -> None:
+        super().__init__(message)
+        self.location = location
 
 
 class Column(BaseModel):
@@ -72,6 +83,22 @@ class Column(BaseModel):
                     f"pattern {value!r} is not a regular expression: {error}"
                 ) from None
         return value
+
+    @model_validator(mode="after")
+    def _rules_fit_type(self) -> Column:
+        if self.base not in ("int", "decimal"):
+            for field in ("min", "max"):
+                if getattr(self, field) is not None:
+                    raise Misnamed(
+                        (field,), f"{field} holds for int and decimal, not for {self.base}"
+                    )
+        if self.base != "varchar":
+            for field in ("allowed", "pattern"):
+                if getattr(self, field):
+                    raise Misnamed((field,), f"{field} holds for varchar, not for {self.base}")
+        if self.utc and self.base != "timestamp":
+            raise Misnamed(("utc",), f"utc holds for timestamp, not for {self.base}")
+        return self
 
     @property
     def base(self) -> str:
@@ -146,35 +173,98 @@ class Contract(BaseModel):
     checks: list[RowCheck] = []
     group_checks: list[GroupCheck] = []
 
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str | None) -> str | None:
+        try:
+            codecs.lookup(value or "utf-8")
+        except LookupError:
+            raise ValueError(
+                f"unknown encoding {value!r}; use utf-8, gb18030, utf-16 ..."
+            ) from None
+        return value
+
+    @field_validator("store_days_from_name")
+    @classmethod
+    def _names_store_and_date(cls, value: str | None) -> str | None:
+        try:
+            groups = re.compile(value or "(?P<store>)(?P<date>)").groupindex
+        except re.error as error:
+            raise ValueError(f"{value!r} is not a regular expression: {error}") from None
+        if not {"store", "date"} <= set(groups):
+            raise ValueError("the pattern needs the groups (?P<store>...) and (?P<date>...)")
+        return value
+
     @model_validator(mode="after")
     def _names_exist(self) -> Contract:
-        named: list[tuple[str, str]] = [("key", k) for k in self.key]
-        named += [("version", self.version)] if self.version else []
-        named += [("control_sum", self.control_sum)] if self.control_sum else []
-        named += [("volume_date", self.volume_date)] if self.volume_date else []
-        named += [("incomplete_group", c) for c in self.incomplete_group]
-        named += [("checks", c.column) for c in self.checks]
-        named += [("group_checks", c) for g in self.group_checks for c in [g.column, *g.by]]
-        for field, wanted in named:
+        named: list[tuple[tuple[int | str, ...], str]] = []
+        named += [(("key", i), k) for i, k in enumerate(self.key)]
+        for field in ("version", "control_sum", "volume_date"):
+            if getattr(self, field):
+                named.append(((field,), getattr(self, field)))
+        named += [(("incomplete_group", i), c) for i, c in enumerate(self.incomplete_group)]
+        named += [(("checks", i, "column"), c.column) for i, c in enumerate(self.checks)]
+        for i, group in enumerate(self.group_checks):
+            named.append((("group_checks", i, "column"), group.column))
+            named += [(("group_checks", i, "by", j), c) for j, c in enumerate(group.by)]
+        for location, wanted in named:
             if wanted not in self.columns:
-                raise ValueError(f"{field} names the column {wanted!r}, which is not in columns")
+                raise Misnamed(location, f"names the column {wanted!r}, which is not in columns")
         if self.replace == "store_day" and not {"store_code", "business_date"} <= set(self.columns):
-            raise ValueError("replace: store_day needs the columns store_code and business_date")
+            raise Misnamed(("replace",), "store_day needs the columns store_code and business_date")
         for name in self.key:
             if not self.columns[name].required:
-                raise ValueError(f"key column {name!r} must be required: true")
+                raise Misnamed(("columns", name), f"key column {name!r} must be required: true")
         seen: dict[str, str] = {}
         for name, column in self.columns.items():
-            for header in [name, *column.aliases]:
+            for i, header in enumerate([name, *column.aliases]):
                 owner = seen.setdefault(normalise_header(header), name)
                 if owner != name:
-                    raise ValueError(
-                        f"header {header!r} is an alias of both {owner!r} and {name!r}"
+                    alias: tuple[int | str, ...] = ("aliases", i - 1) if i else ()
+                    raise Misnamed(
+                        ("columns", name, *alias),
+                        f"header {header!r} is an alias of both {owner!r} and {name!r}",
                     )
-        ids = [c.id for c in self.checks] + [g.id for g in self.group_checks]
-        if len(ids) != len(set(ids)):
-            raise ValueError("ids of checks and group_checks must be unique")
+        ids: set[str] = set()
+        numbered = [("checks", i, c.id) for i, c in enumerate(self.checks)]
+        numbered += [("group_checks", i, c.id) for i, c in enumerate(self.group_checks)]
+        for field, i, identity in numbered:
+            if identity in ids:
+                raise Misnamed((field, i, "id"), f"{identity!r} is the id of two checks")
+            ids.add(identity)
+        self._sql_binds()
         return self
+
+    def _sql_binds(self) -> None:
+        """Patterns and checks must be what DuckDB can run; a mistake would stop a night at the gate."""
+        with duckdb.connect() as connection:
+            for name, column in self.columns.items():
+                try:
+                    connection.execute("select regexp_full_match('', ?)", [column.pattern or ""])
+                except duckdb.Error as error:
+                    raise Misnamed(
+                        ("columns", name, "pattern"), f"DuckDB can not use it: {error}"
+                    ) from None
+            typed = ", ".join(f'null::{c.sql_type} as "{n}"' for n, c in self.columns.items())
+            connection.execute(f"create table empty as select {typed} where false")
+            queries: list[tuple[tuple[int | str, ...], str]] = [
+                (("checks", i, "sql"), f"select true and ({check.sql}) from empty")
+                for i, check in enumerate(self.checks)
+            ]
+            for i, group in enumerate(self.group_checks):
+                by = ", ".join(f'"{c}"' for c in group.by)
+                queries.append(
+                    (
+                        ("group_checks", i, "sql"),
+                        f"select {by} from empty group by {by} having {group.sql}",
+                    )
+                )
+            for location, query in queries:
+                try:
+                    connection.execute(query)
+                except duckdb.Error as error:
+                    first = str(error).splitlines()[0]
+                    raise Misnamed(location, f"DuckDB can not run it: {first}") from None
 
     @cached_property
     def headers(self) -> dict[str, str]:
@@ -213,20 +303,32 @@ def read_contract(path: Path) -> Contract:
         data = yaml.safe_load(text)
     except OSError as error:
         raise ContractError(f"{path}: can not be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise ContractError(f"{path}:{line}: is not UTF-8; save it as UTF-8") from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ContractError(f"{path}:{line}: not valid YAML: {error.problem}") from None
+    except yaml.reader.ReaderError as error:
+        line = text[: error.position].count("\n") + 1
+        raise ContractError(f"{path}:{line}: not valid YAML: {error.reason}") from None
     if not isinstance(data, dict):
         raise ContractError(f"{path}:1: a contract is a mapping with feed, key, columns ...")
+    twice = [f"{path}:{line}: field {name}: stands twice" for line, name in _twice(node)]
+    if twice:
+        raise ContractError("\n".join(twice))
     try:
         contract = Contract.model_validate(data)
     except ValidationError as error:
-        problems = [
-            f"{path}:{_line_of(node, problem['loc'])}: field "
-            f"{'.'.join(str(p) for p in problem['loc']) or _field_named(problem['msg'])}: "
-            f"{problem['msg'].removeprefix('Value error, ')}"
-            for problem in error.errors()
-        ]
+        problems = []
+        for problem in error.errors():
+            cause = problem.get("ctx", {}).get("error")
+            inner = cause.location if isinstance(cause, Misnamed) else ()
+            location = (*problem["loc"], *inner)
+            problems.append(
+                f"{path}:{_line_of(node, location)}: field {'.'.join(map(str, location))}: "
+                f"{problem['msg'].removeprefix('Value error, ')}"
+            )
         raise ContractError("\n".join(problems)) from None
     if contract.feed != path.stem:
         raise ContractError(
@@ -252,9 +354,19 @@ def read_contracts(folder: Path) -> dict[str, Contract]:
     return contracts
 
 
-def _field_named(message: str) -> str:
-    match = re.match(r"Value error, (\w+)", message)
-    return match[1] if match else "(file)"
+def _twice(node: Any, within: str = "") -> Iterator[tuple[int, str]]:
+    """Fields that stand twice in one mapping; YAML would silently keep the last."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            name = f"{within}{key.value}"
+            if name in seen:
+                yield key.start_mark.line + 1, name
+            seen.add(name)
+            yield from _twice(value, f"{name}.")
+    elif isinstance(node, yaml.SequenceNode):
+        for i, value in enumerate(node.value):
+            yield from _twice(value, f"{within}{i}.")
 
 
 def _line_of(node: Any, location: tuple[int | str, ...]) -> int:

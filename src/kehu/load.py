@@ -68,6 +68,8 @@ def load_batch(
     )
     connection.execute("begin")
     try:
+        before = known_status(connection, meta.batch_id)
+        stays = not verdict.passed and before in FINAL
         if not verdict.passed:
             result.rows_in = verdict.split.rows_in if verdict.split else meta.rows_in
             result.rows_refused = result.rows_in
@@ -79,11 +81,20 @@ def load_batch(
                 _load_store_days(connection, settings, contracts, meta, verdict, folder, result)
             else:
                 _load_versions(connection, contract, meta, folder, result)
-        _record_quarantine(connection, meta, folder)
         _record_checks(connection, settings, run_id, verdict.as_of, "feed", verdict.results)
         result.seconds = round(time.perf_counter() - started + meta.seconds + verdict.seconds, 3)
-        _record_batch(connection, settings, meta, verdict, result, run_id)
-        record_delivery(connection, settings, meta, result.status, result.rows_in, run_id)
+        if stays:
+            # judged again and refused: its rows are in the warehouse, and the ledger goes on saying so
+            result.message += f". What was loaded of it before ({before}) stays"
+            connection.execute(
+                "update ops.batch set message = ? where batch_id = ?",
+                [result.message, meta.batch_id],
+            )
+        else:
+            _record_quarantine(connection, meta, folder)
+            _record_batch(connection, settings, meta, verdict, result, run_id)
+        status = before if stays and before else result.status
+        record_delivery(connection, settings, meta, status, result.rows_in, run_id)
         connection.execute("commit")
     except BaseException:
         connection.execute("rollback")
@@ -264,8 +275,11 @@ def _accepted_again(settings: Settings, contracts: dict[str, Contract], batch: s
     """The accepted rows of an earlier batch, made again from the archive where they were cleared."""
     card = card_of(settings, batch)
     folder = folder_of(settings, card.delivery.feed, batch)
-    if not (folder / "accepted.parquet").exists():
-        contract = contracts[card.delivery.feed]
+    contract = contracts[card.delivery.feed]
+    if (
+        not (folder / "accepted.parquet").exists()
+        or read_meta(folder).contract_digest != contract.digest
+    ):
         meta = extract(settings, contract, card.delivery)
         with scratch(settings) as connection:
             split(connection, contract, meta, folder)
@@ -302,10 +316,11 @@ def _load_versions(
     matched = " and ".join(f"t.{quoted(c)} = i.{quoted(c)}" for c in same)
     if contract.replace == "event":
         # the same event sent again counts once, from when it was first known, in any order of arrival
-        connection.execute(
-            f"""update {table} as t set _version_at = i._version_at
-            from incoming as i where {matched} and i._version_at < t._version_at"""
-        )
+        for kept in [table, *([f"pii.{quoted(contract.feed)}"] if contract.pii_columns else [])]:
+            connection.execute(
+                f"""update {kept} as t set _version_at = i._version_at
+                from incoming as i where {matched} and i._version_at < t._version_at"""
+            )
     connection.execute(f"delete from incoming as i using {table} as t where {matched}")
     plain = ", ".join(
         quoted(n) for n in [*contract.plain_columns, "_batch_id", "_line", "_is_simulated"]

@@ -11,7 +11,6 @@ The folder appears by one rename, so a half-made batch is never seen.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import time
@@ -270,9 +269,10 @@ def _json_lines(
     present = _match_header(contract, meta, header) if header else {}
     pointers = ["/" + header[i].replace("~", "~0").replace("/", "~1") for i in present.values()]
     values = "".join(f", v[{i + 1}] as c{i}" for i in range(len(pointers)))
+    listed = ", ".join(map(literal, pointers)) or "''"
     connection.execute(
         f"""create temp view src as select _line, 1::integer as _span{values}
-        from (select _line, json_extract_string(quoted_raw, [{", ".join(map(literal, pointers)) or "''"}]) as v
+        from (select _line, json_extract_string(quoted_raw, [{listed}]) as v
               from lines where is_object)"""
     )
     columns = {name: f"c{i}" for i, name in enumerate(present)}
@@ -312,7 +312,11 @@ def _parquet(
             typed_query(contract, columns, meta.batch_id, settings.timezone),
             work / "rows.parquet",
         )
-    except (duckdb.InvalidInputException, duckdb.IOException, duckdb.SerializationException) as error:
+    except (
+        duckdb.InvalidInputException,
+        duckdb.IOException,
+        duckdb.SerializationException,
+    ) as error:
         raise FileRefused(
             "unreadable", f"{meta.path}: is not a whole Parquet file: {error}"
         ) from None
