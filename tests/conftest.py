@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from kehu import load as loading
 from kehu import night, warehouse
 from kehu.clock import now
 from kehu.extract import batch as batches
@@ -321,10 +319,6 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stop the clock of Kehu in the morning after AS_OF."""
     monkeypatch.setenv("KEHU_NOW", "2017-04-01T03:00:00")
-    yield
-
-
-FINAL = loading.FINAL

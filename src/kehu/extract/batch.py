@@ -256,14 +256,14 @@ def _json_lines(
                 regexp_replace(raw, {literal(numbers)}, '\\1\x01\\2\x02', 'g'),
             '\x01\x02', ''), '\x01', '"'), '\x02', '"') end as quoted_raw
         from (
-            select *, json_valid(raw) and json_type(raw) = 'OBJECT'
+            select *, case when json_valid(raw) then json_type(raw) = 'OBJECT' else false end
                 and not contains(raw, '\x01') and not contains(raw, '\x02') as is_object
             from (select _line, trim(raw, ' ' || chr(9) || chr(13) || chr(65279)) as raw from text_lines)
             where raw <> ''
         )"""
     )
     keys = connection.execute(
-        "select distinct unnest(json_keys(raw)) from lines where is_object order by 1"
+        "select distinct unnest(case when is_object then json_keys(raw) end) from lines order by 1"
     ).fetchall()
     header = [str(key[0]) for key in keys]
     present = _match_header(contract, meta, header) if header else {}

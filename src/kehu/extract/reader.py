@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import pyarrow as pa
@@ -97,7 +97,19 @@ def _undecodable(path: Path, compression: str | None, encoding: str) -> int:
     return count
 
 
-class Utf8Stream(io.RawIOBase):
+class _Readable(io.RawIOBase):
+    """A stream that gives up to `size` bytes at a time; buffers read it through `readinto`."""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        chunk = self.read(len(buffer)) or b""
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+
+class Utf8Stream(_Readable):
     """A byte stream in any encoding, read as UTF-8 bytes."""
 
     def __init__(self, source: BinaryIO, encoding: Encoding) -> None:
@@ -106,9 +118,6 @@ class Utf8Stream(io.RawIOBase):
         self._decoder = codecs.getincrementaldecoder(encoding.name)(errors)
         self._rest = b""
         self._ended = False
-
-    def readable(self) -> bool:
-        return True
 
     def read(self, size: int = -1, /) -> bytes:
         while not self._ended and (size < 0 or len(self._rest) < size):
@@ -317,14 +326,11 @@ class DelimitedFile:
         )
 
 
-class _Rewound(io.RawIOBase):
+class _Rewound(_Readable):
     """A stream with some bytes put back in front."""
 
     def __init__(self, front: bytes, rest: BinaryIO) -> None:
         self._front, self._rest = front, rest
-
-    def readable(self) -> bool:
-        return True
 
     def read(self, size: int = -1, /) -> bytes:
         if not self._front:
