@@ -484,13 +484,14 @@ visit_clips as (
 
     select
         visit_bases.*,
-        cast(floor(least(
+        -- rounded first, lest the last bit of a float decide about a day
+        cast(floor(round(least(
             tau_max_days,
             greatest(
                 tau_min_days,
                 coalesce(threshold_mean_gap_days * threshold_k, first_gap_p95_days)
             )
-        )) as integer) as base_days
+        ), 6)) as integer) as base_days
     from visit_bases
 
 ),
