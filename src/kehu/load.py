@@ -52,12 +52,17 @@ def load_batch(
     connection: duckdb.DuckDBPyConnection,
     settings: Settings,
     contracts: dict[str, Contract],
+    meta: BatchMeta,
     folder: Path,
     run_id: str,
 ) -> Loaded:
-    """Bring one judged batch in. Doing it twice is doing it once."""
+    """Bring one judged batch in. Doing it twice is doing it once.
+
+    `meta` names the path under which the batch was delivered this time; a copy of the file under
+    another name may have been read last.
+    """
     started = time.perf_counter()
-    meta, verdict = read_meta(folder), read_verdict(folder)
+    verdict = read_verdict(folder)
     contract = contracts[meta.feed]
     result = Loaded(
         batch_id=meta.batch_id,

@@ -5,6 +5,7 @@ The history of `history.py` holds every awkward event; `test_history_is_awkward`
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 from datetime import date
@@ -12,37 +13,10 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from history import LAST, NIGHTS, Drop, make
+from history import LAST, NIGHTS, Drop
 from nights import differences, marts_of, night, run
 
-pytestmark = pytest.mark.xdist_group("same_marts")
-
-
-@pytest.fixture(scope="module")
-def drops() -> list[Drop]:
-    return make()
-
-
-@pytest.fixture(scope="module")
-def nightly(tmp_path_factory: pytest.TempPathFactory, drops: list[Drop]) -> Path:
-    """The history as it was lived: night after night, each file on its own night."""
-    root = tmp_path_factory.mktemp("nightly")
-    for as_of in NIGHTS:
-        for drop in drops:
-            if drop.night == as_of:
-                drop.write(root / "landing")
-        night(root / "home", root / "landing", as_of)
-    return root / "home"
-
-
-@pytest.fixture(scope="module")
-def bulk(tmp_path_factory: pytest.TempPathFactory, drops: list[Drop]) -> Path:
-    """The same files, all at once."""
-    root = tmp_path_factory.mktemp("bulk")
-    for drop in drops:
-        drop.write(root / "landing")
-    night(root / "home", root / "landing", LAST)
-    return root / "home"
+pytestmark = pytest.mark.xdist_group("history")
 
 
 def warehouse(home: Path, query: str) -> list[tuple[object, ...]]:
@@ -75,6 +49,14 @@ def test_history_is_awkward(nightly: Path) -> None:
     late_day = """select distinct b.as_of_date, s.business_date from ops.store_day as s join ops.batch as b
         using (batch_id) where s.store_code = 'S3' and s.business_date = date '2024-01-31'"""
     assert warehouse(nightly, late_day) == [(date(2024, 2, 5), date(2024, 1, 31))], "a day across a month-end"
+
+
+def test_readers_never_wait_and_never_see_half_a_night(nightly: Path) -> None:
+    report = json.loads((nightly / "reader.json").read_text())
+    assert report["errors"] == []
+    assert report["mixed"] == []
+    assert {key.split()[0] for key in report["seen"]} == {n.isoformat() for n in NIGHTS}
+    assert report["reads"] > 50
 
 
 def test_late_data_restated_the_month_end(nightly: Path) -> None:

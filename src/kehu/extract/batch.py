@@ -11,6 +11,7 @@ The folder appears by one rename, so a half-made batch is never seen.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import time
@@ -125,32 +126,43 @@ def extract(settings: Settings, contract: Contract, delivery: Delivery) -> Batch
             )
     meta.store_days = store_days
     final = folder_of(settings, contract.feed, meta.batch_id)
-    if refusal is None and _is_current(final, meta):
-        kept = read_meta(final)
-        for name in ("gate.json", "accepted.parquet", "quarantine.parquet"):
-            (final / name).unlink(missing_ok=True)
-        return kept
-    work = final.with_name(f".{final.name}.{os.getpid()}")
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    if refusal is None:
-        try:
-            with scratch(settings) as connection:
-                _make_rows(connection, settings, contract, meta, work)
-        except FileRefused as error:
-            refusal = error
-        except DAMAGED as error:
-            refusal = FileRefused(
-                "unreadable",
-                f"{delivery.path}: can not be read to its end: {error}; send the file again",
-            )
-    if refusal is not None:
-        meta.refused_rule, meta.refused_message = refusal.rule, str(refusal)
-    meta.seconds = round(time.perf_counter() - started, 3)
-    write_atomically(work / "meta.json", meta.model_dump_json(indent=1))
-    shutil.rmtree(final, ignore_errors=True)
-    os.replace(work, final)
+    with _alone(settings, meta.batch_id):
+        if refusal is None and _is_current(final, meta):
+            kept = read_meta(final)
+            for name in ("gate.json", "accepted.parquet", "quarantine.parquet"):
+                (final / name).unlink(missing_ok=True)
+            return kept
+        work = final.with_name(f".{final.name}")
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        if refusal is None:
+            try:
+                with scratch(settings) as connection:
+                    _make_rows(connection, settings, contract, meta, work)
+            except FileRefused as error:
+                refusal = error
+            except DAMAGED as error:
+                refusal = FileRefused(
+                    "unreadable",
+                    f"{delivery.path}: can not be read to its end: {error}; send the file again",
+                )
+        if refusal is not None:
+            meta.refused_rule, meta.refused_message = refusal.rule, str(refusal)
+        meta.seconds = round(time.perf_counter() - started, 3)
+        write_atomically(work / "meta.json", meta.model_dump_json(indent=1))
+        shutil.rmtree(final, ignore_errors=True)
+        os.replace(work, final)
     return meta
+
+
+@contextmanager
+def _alone(settings: Settings, batch_id: str) -> Iterator[None]:
+    """One maker of a batch at a time: the same bytes may lie in the landing folder twice."""
+    folder = settings.home / "tmp" / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / batch_id).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _described(card: Archived, archived: Path, contract: Contract) -> BatchMeta:
@@ -172,8 +184,20 @@ def _is_current(folder: Path, meta: BatchMeta) -> bool:
     if not (folder / "meta.json").exists():
         return False
     kept = read_meta(folder)
-    same = {"contract_digest", "stamp", "store_days", "generated_at", "manifest_rows"}
-    return kept.refused_rule is None and all(getattr(kept, f) == getattr(meta, f) for f in same)
+    same = (
+        "contract_digest",
+        "store_days",
+        "generated_at",
+        "has_manifest",
+        "manifest_rows",
+        "manifest_control_sum",
+        "is_simulated",
+    )
+    return (
+        kept.refused_rule is None
+        and Path(kept.path).suffixes[-2:] == Path(meta.path).suffixes[-2:]
+        and all(getattr(kept, field) == getattr(meta, field) for field in same)
+    )
 
 
 def _make_rows(

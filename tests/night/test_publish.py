@@ -1,0 +1,171 @@
+"""What readers see: published whole or not at all, kept seven times, gone back to, never half."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from datetime import date, datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+from history import LAST, Drop
+from nights import marts_of, run
+
+from kehu import night as steps
+from kehu import publish
+from kehu.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.xdist_group("history")
+
+
+@pytest.fixture
+def home(bulk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of a published home that a test may spoil."""
+    copy = tmp_path / "home"
+    shutil.copytree(bulk, copy, symlinks=True)
+    monkeypatch.setenv("KEHU_HOME", str(copy))
+    monkeypatch.setenv("KEHU_LANDING", str(tmp_path / "landing"))
+    monkeypatch.setenv("KEHU_TIMEZONE", "Asia/Shanghai")
+    return copy
+
+
+def last_run(home: Path) -> str:
+    return str(json.loads((home / "published" / "manifest.json").read_text())["run_id"])
+
+
+def test_published_file_and_manifest(bulk: Path) -> None:
+    manifest = json.loads((bulk / "published" / "manifest.json").read_text())
+    assert manifest["as_of_date"] == LAST.isoformat()
+    assert manifest["code_version"] and manifest["run_id"]
+    assert manifest["simulated_feeds"] == ["survey_answer"]
+    assert len(manifest["batches"]) == 67
+    assert {c["stage"] for c in manifest["checks"]["by_stage"]} == {"audit", "core", "feed", "gate:all", "marts"}
+    assert all(c["passed"] + c["warnings"] == c["checks"] for c in manifest["checks"]["by_stage"])
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{marts_of(bulk)}' as kehu (read_only)")
+        tags = connection.execute(
+            "select tags['storage_version'] from duckdb_databases() where database_name = 'kehu'"
+        ).fetchall()
+        kinds = connection.execute(
+            "select distinct table_type from information_schema.tables where table_catalog = 'kehu'"
+        ).fetchall()
+        counts = {
+            f"{s}.{t}": connection.execute(f"select count(*) from kehu.{s}.{t}").fetchall()[0][0]
+            for s, t in connection.execute(
+                "select table_schema, table_name from information_schema.tables where table_catalog = 'kehu'"
+            ).fetchall()
+        }
+    assert tags == [("v1.2.0+",)], "DuckDB 1.2 and later can open it"
+    assert kinds == [("BASE TABLE",)]
+    assert counts == manifest["row_counts"]
+    with pytest.raises(duckdb.Error), duckdb.connect(str(bulk / "published" / "marts.duckdb"), read_only=True) as c:
+        c.execute("insert into core.param select * from core.param")
+
+
+def test_no_personal_data_is_published(bulk: Path) -> None:
+    """Neither a column that holds it nor a cell: the history's names and telephones are looked for."""
+    data = marts_of(bulk).read_bytes()
+    assert "王17".encode() not in data
+    assert b"13800000017" not in data
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{marts_of(bulk)}' as kehu (read_only)")
+        columns = connection.execute(
+            "select table_name || '.' || column_name from information_schema.columns "
+            "where table_catalog = 'kehu' and regexp_matches(column_name, "
+            "'phone|address|birth|e_?mail|^name$|customer_name|member_name|answer_text|note$|raw_text')"
+        ).fetchall()
+    assert columns == []
+    with duckdb.connect(str(bulk / "warehouse.duckdb"), read_only=True) as connection:
+        held = connection.execute(
+            "select table_schema from information_schema.columns where column_name = 'phone'"
+        ).fetchall()
+        assert {row[0] for row in held} == {"pii"}
+        assert connection.execute("select count(*) from pii.customer where name = '王17'").fetchall() == [(1,)]
+
+
+def test_a_failed_check_keeps_yesterday(home: Path, tmp_path: Path) -> None:
+    """A dbt test that fails stops the night: it is named, its rows can be seen, readers keep yesterday."""
+    project = tmp_path / "project"
+    for part in ("models", "seeds", "dbt_project", "expectations"):
+        shutil.copytree(ROOT / part, project / part)
+    shutil.copyfile(ROOT / "dbt_project.yml", project / "dbt_project.yml")
+    (project / "dbt_project" / "tests" / "assert_nothing_sold.sql").write_text(
+        "select store_code, business_date from {{ ref('fct_receipt') }} where business_date = '2024-02-20'"
+    )
+    before = marts_of(home).resolve()
+    os.environ["KEHU_PROJECT"] = str(project)
+    try:
+        failed = run(home, tmp_path / "landing", "night", "--as-of", "2024-02-20", check=False)
+        shown = run(home, tmp_path / "landing", "failing-rows", "assert_nothing_sold", "--limit", "2")
+    finally:
+        del os.environ["KEHU_PROJECT"]
+    assert failed.returncode == 3
+    said = failed.stderr.replace("\n", " ")
+    assert "the previous publication stays" in said
+    assert "assert_nothing_sold" in said and "kehu failing-rows assert_nothing_sold" in said
+    assert "Traceback" not in failed.stderr
+    assert "2024-02-20" in shown.stdout
+    assert marts_of(home).resolve() == before
+    status = run(home, tmp_path / "landing", "status").stdout
+    assert "assert_nothing_sold" in status.replace("\n", "")
+
+
+def test_rollback_pins_until_publish(home: Path) -> None:
+    settings = Settings()
+    first = publish.publications(settings)[-1]
+    newer = steps.publish(LAST, last_run(home))["publication"]
+    assert publish.rollback(settings, None) == first
+    assert publish.current_manifest(settings)["publication"] == first  # type: ignore[index]
+    newest = steps.publish(LAST, last_run(home))
+    assert newest["is_current"] is False and newest["pinned"] == first
+    assert publish.current_manifest(settings)["publication"] == first  # type: ignore[index]
+    assert publish.lift(settings) == newest["publication"] != newer
+    assert publish.current_manifest(settings)["publication"] == newest["publication"]  # type: ignore[index]
+
+
+def test_seven_publications_are_kept(home: Path) -> None:
+    settings = Settings()
+    made = [steps.publish(LAST, last_run(home))["publication"] for _ in range(9)]
+    assert publish.publications(settings) == made[-7:]
+    assert {p.name for p in settings.publications.iterdir()} == set(made[-7:])
+
+
+def test_a_night_that_is_published_is_known(home: Path, tmp_path: Path) -> None:
+    assert steps.is_published(LAST)
+    assert not steps.is_published(date(2024, 2, 19))
+    late = Drop(
+        "store", "stores_late.csv",
+        [{"store_code": "S9", "name": "新店", "format": "SUPERMARKET", "is_test": 0, "updated_at": "2024-02-01 00:00:00"}],
+        ["store_code", "name", "format", "is_test", "updated_at"], datetime(2024, 2, 2), LAST,
+    )  # fmt: skip
+    late.write(tmp_path / "landing")
+    for chunk in steps.plan("masters", "run-late"):
+        steps.extract(chunk)
+    steps.gate("masters", LAST, "run-late")
+    steps.load("masters", "run-late")
+    assert not steps.is_published(LAST), "something newer is loaded than readers see"
+
+
+@pytest.mark.long
+def test_duckdb_1_2_opens_the_published_file(bulk: Path, tmp_path: Path) -> None:
+    """With the old engine itself, in an environment of its own."""
+    import subprocess
+    import sys
+
+    uv = str(Path(sys.executable).with_name("uv"))
+    old = tmp_path / "old"
+    subprocess.run([uv, "venv", "-q", "--python", sys.executable, str(old)], check=True)
+    subprocess.run(
+        [uv, "pip", "install", "-q", "--python", str(old / "bin" / "python"), "duckdb==1.2.2"], check=True
+    )
+    code = (
+        "import duckdb, sys; c = duckdb.connect(sys.argv[1], read_only=True); "
+        "print(c.execute('select count(*) from marts.mart_customer_value').fetchall()[0][0])"
+    )
+    done = subprocess.run(
+        [str(old / "bin" / "python"), "-c", code, str(marts_of(bulk))], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) > 0
