@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import getpass
 import json
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, ParamSpec, TypeVar
@@ -26,17 +27,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-quarantine_app = typer.Typer(help="Rows that were refused, with the reason.", invoke_without_command=True)
+quarantine_app = typer.Typer(
+    help="Rows that were refused, with the reason.", invoke_without_command=True
+)
 app.add_typer(quarantine_app, name="quarantine")
 
-out = Console()
-err = Console(stderr=True)
+# not a terminal, as in a log: no guess of 80 columns, tables as wide as they need
+out = Console(width=None if sys.stdout.isatty() else 120)
+err = Console(stderr=True, width=None if sys.stderr.isatty() else 120)
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 AsOf = Annotated[
-    datetime, typer.Option("--as-of", formats=["%Y-%m-%d"], help="The day that the marts speak for.")
+    datetime,
+    typer.Option("--as-of", formats=["%Y-%m-%d"], help="The day that the marts speak for."),
 ]
 
 
@@ -82,16 +87,18 @@ def night_command(
 
 
 def _progress(name: str, seconds: float, result: dict[str, Any]) -> None:
-    told = {
-        "extract": lambda: f"{result['batches']} files read",
-        "gate": lambda: f"{result['judged']} judged, {len(result['refused'])} refused, "
-        f"{len(result['warnings'])} warnings",
-        "load": lambda: f"{len(result['batches'])} batches",
-        "core": lambda: f"{result['tests']} tests",
-        "marts": lambda: f"{result['tests']} tests",
-        "audit": lambda: f"{result['checks']} checks",
-        "publish": lambda: result["publication"],
-    }[name]()
+    told = result.get("publication", "")
+    if name == "extract":
+        told = f"{result['batches']} files read"
+    elif name == "gate":
+        refused, warnings = len(result["refused"]), len(result["warnings"])
+        told = f"{result['judged']} judged, {refused} refused, {warnings} warnings"
+    elif name == "load":
+        told = f"{len(result['batches'])} batches"
+    elif name in ("core", "marts"):
+        told = f"{result['tests']} tests"
+    elif name == "audit":
+        told = f"{result['checks']} checks"
     out.print(f"  {name:<8} {seconds:>7.1f} s  {told}", highlight=False)
 
 
@@ -112,7 +119,14 @@ def print_loaded(batches: list[dict[str, Any]]) -> None:
     names = ["files", "rows in", "accepted", "quarantined", "superseded", "skipped", "refused"]
     for name in names:
         table.add_column(name, justify="right")
-    fields = ["rows_in", "rows_loaded", "rows_quarantined", "rows_superseded", "rows_skipped", "rows_refused"]
+    fields = [
+        "rows_in",
+        "rows_loaded",
+        "rows_quarantined",
+        "rows_superseded",
+        "rows_skipped",
+        "rows_refused",
+    ]
     feeds: dict[str, list[int]] = {}
     for batch in batches:
         line = feeds.setdefault(batch["feed"], [0] * 7)
@@ -149,7 +163,9 @@ def print_published(manifest: dict[str, Any]) -> None:
         table.add_row(*row)
     out.print(table)
     if manifest["simulated_feeds"]:
-        out.print(f"[magenta]simulated[/] {', '.join(manifest['simulated_feeds'])}", highlight=False)
+        out.print(
+            f"[magenta]simulated[/] {', '.join(manifest['simulated_feeds'])}", highlight=False
+        )
     if manifest["restated"]:
         out.print(f"restated month-ends: {', '.join(manifest['restated'])}", highlight=False)
     if manifest.get("pinned"):
@@ -252,7 +268,8 @@ def replay_command(
     batch: Annotated[list[str], typer.Argument(help="Batches to judge and load again.")],
     as_of: AsOf,
     waive: Annotated[
-        list[str] | None, typer.Option(help="Let the batch pass this critical check; needs --reason.")
+        list[str] | None,
+        typer.Option(help="Let the batch pass this critical check; needs --reason."),
     ] = None,
     reason: Annotated[str, typer.Option(help="Why, for the ledger.")] = "",
 ) -> None:
@@ -277,7 +294,9 @@ def rebuild_command(as_of: AsOf) -> None:
 @app.command("rollback")
 @for_operators
 def rollback_command(
-    publication: Annotated[str | None, typer.Argument(help="Which; the one before, if not named.")] = None,
+    publication: Annotated[
+        str | None, typer.Argument(help="Which; the one before, if not named.")
+    ] = None,
 ) -> None:
     """Show readers an earlier publication until `kehu publish` lifts it."""
     settings = Settings()
@@ -330,7 +349,9 @@ def transform_command(
     """Only build the star and the marts and run their tests; nothing is published."""
     run = run_id or night.new_run_id(Settings())
     for layer in transform.LAYERS:
-        result = night.transform(layer, as_of.date(), run, full_refresh=full_refresh and layer == "core")
+        result = night.transform(
+            layer, as_of.date(), run, full_refresh=full_refresh and layer == "core"
+        )
         out.print(f"{layer}: {result['tests']} tests passed", highlight=False)
     out.print(f"{night.audit(as_of.date(), run)['checks']} audit checks")
 
@@ -371,7 +392,9 @@ def quarantine_show(
         total = connection.execute(
             "select count(*) from quarantine.row where batch_id = ?", [batch]
         ).fetchall()[0][0]
-        known = connection.execute("select message from ops.batch where batch_id = ?", [batch]).fetchall()
+        known = connection.execute(
+            "select message from ops.batch where batch_id = ?", [batch]
+        ).fetchall()
     if not known:
         raise KehuError(f"no batch {batch!r} in the ledger; `kehu status --batches` lists them")
     if known[0][0]:
@@ -396,8 +419,9 @@ def explain_command(batch: str) -> None:
             if value is not None:
                 out.print(f"{column[0]:>18}  {value}", highlight=False, markup=False)
         _print_rows(
-            f"""select status, count(*) as store_days, sum(count_rows) as rows, min(business_date) as first_day,
-                max(business_date) as last_day from ops.store_day where batch_id = {literal(batch)} group by 1""",
+            f"""select status, count(*) as store_days, sum(count_rows) as rows,
+                min(business_date) as first_day, max(business_date) as last_day
+            from ops.store_day where batch_id = {literal(batch)} group by 1""",
             connection,
         )
         _print_rows(

@@ -235,7 +235,9 @@ def load(group: str, run_id: str) -> dict[str, Any]:
                 )
                 continue
             seen.add(item["batch_id"])
-            results.append(loading.load_batch(connection, settings, contracts, meta, meta_folder, run_id))
+            results.append(
+                loading.load_batch(connection, settings, contracts, meta, meta_folder, run_id)
+            )
         general = [CheckResult.model_validate(r) for r in judged["general"]]
         as_of = date.fromisoformat(judged["as_of"])
         loading.record_checks(connection, settings, run_id, as_of, f"gate:{group}", general)

@@ -1,7 +1,7 @@
 """Publish: a night that passed becomes what readers see, by one rename.
 
-    var/publications/<id>/{marts.duckdb,manifest.json}   the last seven; kehu.duckdb is the same file
-    var/published -> publications/<id>                   swapped atomically, both files at once
+var/publications/<id>/{marts.duckdb,manifest.json}   the last seven; kehu.duckdb is the same file
+var/published -> publications/<id>                   swapped atomically, both files at once
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ HEADLINES = {
 def audit(settings: Settings) -> list[CheckResult]:
     """Great Expectations on what would be published; CheckFailed where a critical one fails."""
     suites = {
-        path.stem: read_suite(path) for path in sorted(settings.suites.glob("*.json")) if "." in path.stem
+        path.stem: read_suite(path)
+        for path in sorted(settings.suites.glob("*.json"))
+        if "." in path.stem
     }
     folder = settings.home / "gx"
     folder.mkdir(parents=True, exist_ok=True)
@@ -70,7 +72,11 @@ def audit(settings: Settings) -> list[CheckResult]:
 
 
 def publish(
-    settings: Settings, as_of: date, run_id: str, ledger: list[dict[str, Any]], checks: dict[str, Any]
+    settings: Settings,
+    as_of: date,
+    run_id: str,
+    ledger: list[dict[str, Any]],
+    checks: dict[str, Any],
 ) -> dict[str, Any]:
     """Copy the marts into a new publication and make it the current one, unless one is pinned.
 
@@ -224,7 +230,8 @@ def rollback(settings: Settings, identity: str | None) -> str:
     kept = publications(settings)
     current = current_manifest(settings)
     if identity is None:
-        earlier = [p for p in kept if current and p.partition("_")[2] < current["publication"].partition("_")[2]]
+        shown = current["publication"] if current else ""
+        earlier = kept[: kept.index(shown)] if shown in kept else []
         if not earlier:
             raise KehuError("there is no earlier publication to go back to")
         identity = earlier[-1]

@@ -35,7 +35,9 @@ def environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def run_dbt(settings: Settings, arguments: list[str], as_of: date) -> subprocess.CompletedProcess[str]:
+def run_dbt(
+    settings: Settings, arguments: list[str], as_of: date
+) -> subprocess.CompletedProcess[str]:
     """Run dbt with the project's folders and variables; output is captured, nothing is raised."""
     target = settings.home / "dbt" / "target"
     target.mkdir(parents=True, exist_ok=True)
@@ -54,11 +56,18 @@ def run_dbt(settings: Settings, arguments: list[str], as_of: date) -> subprocess
         json.dumps(variables),
     ]
     return subprocess.run(
-        command, env=environment(settings), cwd=settings.project, capture_output=True, text=True, check=False
+        command,
+        env=environment(settings),
+        cwd=settings.project,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
-def build(settings: Settings, layer: str, as_of: date, *, full_refresh: bool = False) -> list[CheckResult]:
+def build(
+    settings: Settings, layer: str, as_of: date, *, full_refresh: bool = False
+) -> list[CheckResult]:
     """Build one layer and run its tests; CheckFailed names each failed test, on what, and the rows' query.
 
     Returns the outcome of every test.
@@ -88,7 +97,8 @@ def build(settings: Settings, layer: str, as_of: date, *, full_refresh: bool = F
         problems.append(_tail(done.stdout))
     if problems:
         raise CheckFailed(
-            f"{layer}: {len(problems)} problem(s); the previous publication stays.\n" + "\n".join(problems)
+            f"{layer}: {len(problems)} problem(s); the previous publication stays.\n"
+            + "\n".join(problems)
         )
     if layer == "marts":
         _mark_built(settings)
@@ -144,7 +154,9 @@ def _read(
                     severity="warning" if status == "warn" else "critical",
                     success=status == "pass",
                     description=name,
-                    observed="" if status == "pass" else f"{result['failures']} rows: {result['message']}",
+                    observed=""
+                    if status == "pass"
+                    else f"{result['failures']} rows: {result['message']}",
                 )
             )
         if status in ("error", "fail", "runtime error"):
@@ -164,7 +176,11 @@ def compiled_sql(settings: Settings, test: str) -> str:
     if not manifest_path.exists():
         raise KehuError("nothing was built yet; `kehu night --as-of DATE` builds")
     manifest = json.loads(manifest_path.read_text())
-    found = [n for n in manifest["nodes"].values() if n["resource_type"] == "test" and n["name"].startswith(test)]
+    found = [
+        node
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "test" and node["name"].startswith(test)
+    ]
     if not found:
         raise KehuError(f"no dbt test is named {test!r}")
     root = settings.home / "dbt" / "target" / "compiled" / "kehu"

@@ -225,14 +225,18 @@ def _prepare(connection: duckdb.DuckDBPyConnection, contracts: dict[str, Contrac
         wanted = {n: contract.columns[n].sql_type for n in contract.plain_columns}
         _ensure_table(connection, "raw", contract.feed, wanted | lineage(contract))
         if contract.pii_columns:
-            columns = {n: contract.columns[n].sql_type for n in [*contract.key, *contract.pii_columns]}
+            columns = {
+                n: contract.columns[n].sql_type for n in [*contract.key, *contract.pii_columns]
+            }
             versions = {"_version_at": "timestamp", "_row_hash": "varchar", "_batch_id": "varchar"}
             _ensure_table(connection, "pii", contract.feed, columns | versions)
     connection.execute("commit")
 
 
 def _migrate(connection: duckdb.DuckDBPyConnection) -> None:
-    found, code = connection.execute("select schema_version, code_version from ops.meta").fetchall()[0]
+    found, code = connection.execute(
+        "select schema_version, code_version from ops.meta"
+    ).fetchall()[0]
     if found > SCHEMA_VERSION:
         raise KehuError(
             f"the warehouse was written by Kehu {code} (schema {found}); this is Kehu {__version__} "
@@ -246,7 +250,9 @@ def _migrate(connection: duckdb.DuckDBPyConnection) -> None:
                 "not bring forward; `kehu rebuild` makes it again from the archive"
             )
         step(connection)
-    connection.execute("update ops.meta set schema_version = ?, code_version = ?", [SCHEMA_VERSION, __version__])
+    connection.execute(
+        "update ops.meta set schema_version = ?, code_version = ?", [SCHEMA_VERSION, __version__]
+    )
 
 
 def _ensure_table(

@@ -222,10 +222,16 @@ def _late_member() -> list[Drop]:
 
 def _recategorised() -> list[Drop]:
     rows = [_product(n, 7, "2024-02-03 08:00:00") for n in (3, 4)]
-    return [Drop("product", "products_0203.csv", rows, PRODUCT, datetime(2024, 2, 4, 1), date(2024, 2, 5))]
+    return [
+        Drop(
+            "product", "products_0203.csv", rows, PRODUCT, datetime(2024, 2, 4, 1), date(2024, 2, 5)
+        )
+    ]
 
 
-def _answers(response: int, card: int, at: str, scores: tuple[int, int, int]) -> list[dict[str, Any]]:
+def _answers(
+    response: int, card: int, at: str, scores: tuple[int, int, int]
+) -> list[dict[str, Any]]:
     return [
         {
             "response_id": f"R{response}", "question_id": q, "option_seq": 1, "survey_id": "SV1",

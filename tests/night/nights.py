@@ -23,17 +23,27 @@ def environment(home: Path, landing: Path, **extra: str) -> dict[str, str]:
     }
 
 
-def run(home: Path, landing: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+def run(
+    home: Path, landing: Path, *arguments: str, check: bool = True
+) -> subprocess.CompletedProcess[str]:
     """One `kehu` command; its output is shown where it fails."""
     done = subprocess.run(
-        [KEHU, *arguments], env=environment(home, landing), capture_output=True, text=True, check=False
+        [KEHU, *arguments],
+        env=environment(home, landing),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if check and done.returncode != 0:
-        raise AssertionError(f"kehu {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+        raise AssertionError(
+            f"kehu {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        )
     return done
 
 
-def night(home: Path, landing: Path, as_of: date, *arguments: str) -> subprocess.CompletedProcess[str]:
+def night(
+    home: Path, landing: Path, as_of: date, *arguments: str
+) -> subprocess.CompletedProcess[str]:
     return run(home, landing, "night", "--as-of", as_of.isoformat(), *arguments)
 
 

@@ -44,7 +44,9 @@ def main(published: Path, stop: Path, report: Path) -> None:
             mixed.append(str(row))
         key = f"{as_of} {lines}"
         seen[key] = seen.get(key, 0) + 1
-    report.write_text(json.dumps({"reads": sum(seen.values()), "seen": seen, "errors": errors, "mixed": mixed}))
+    report.write_text(
+        json.dumps({"reads": sum(seen.values()), "seen": seen, "errors": errors, "mixed": mixed})
+    )
 
 
 if __name__ == "__main__":

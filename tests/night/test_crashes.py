@@ -110,7 +110,8 @@ def kill_once(root: Path, aim: str, dice: random.Random, seconds: dict[str, floa
         else:
             wanted = {"load": "load:all"}.get(aim, aim)
             while process.poll() is None and not any(
-                line["step"] == wanted and line["state"] == "start" for line in journal(home)[known:]
+                line["step"] == wanted and line["state"] == "start"
+                for line in journal(home)[known:]
             ):
                 time.sleep(0.003)
             time.sleep(dice.uniform(0, 0.9) * seconds.get(wanted, 1.0))
@@ -149,14 +150,21 @@ def run_chains(
             if group(step) != "publish" and marts_of(root / "home").resolve() == before:
                 assert (before.parent / "manifest.json").exists(), "the previous publication stays"
         night(root / "home", root / "landing", LAST)
-        found += [f"chain {number} ({', '.join(chain)}): {d}" for d in differences(
-            marts_of(undisturbed / "home"), marts_of(root / "home"))]
+        found += [
+            f"chain {number} ({', '.join(chain)}): {d}"
+            for d in differences(marts_of(undisturbed / "home"), marts_of(root / "home"))
+        ]
         shutil.rmtree(root)
     return landed, found
 
 
 def enough(landed: Counter[str], kills: int) -> bool:
-    return sum(landed.values()) >= kills and landed["load"] >= 5 and landed["dbt"] >= 5 and landed["publish"] >= 2
+    return (
+        sum(landed.values()) >= kills
+        and landed["load"] >= 5
+        and landed["dbt"] >= 5
+        and landed["publish"] >= 2
+    )
 
 
 def test_killed_nights_end_in_the_same_rows(

@@ -42,7 +42,13 @@ def test_published_file_and_manifest(bulk: Path) -> None:
     assert manifest["code_version"] and manifest["run_id"]
     assert manifest["simulated_feeds"] == ["survey_answer"]
     assert len(manifest["batches"]) == 67
-    assert {c["stage"] for c in manifest["checks"]["by_stage"]} == {"audit", "core", "feed", "gate:all", "marts"}
+    assert {c["stage"] for c in manifest["checks"]["by_stage"]} == {
+        "audit",
+        "core",
+        "feed",
+        "gate:all",
+        "marts",
+    }
     assert all(c["passed"] + c["warnings"] == c["checks"] for c in manifest["checks"]["by_stage"])
     with duckdb.connect() as connection:
         connection.execute(f"attach '{marts_of(bulk)}' as kehu (read_only)")
@@ -61,7 +67,10 @@ def test_published_file_and_manifest(bulk: Path) -> None:
     assert tags == [("v1.2.0+",)], "DuckDB 1.2 and later can open it"
     assert kinds == [("BASE TABLE",)]
     assert counts == manifest["row_counts"]
-    with pytest.raises(duckdb.Error), duckdb.connect(str(bulk / "published" / "marts.duckdb"), read_only=True) as c:
+    with (
+        pytest.raises(duckdb.Error),
+        duckdb.connect(str(bulk / "published" / "marts.duckdb"), read_only=True) as c,
+    ):
         c.execute("insert into core.param select * from core.param")
 
 
@@ -83,7 +92,9 @@ def test_no_personal_data_is_published(bulk: Path) -> None:
             "select table_schema from information_schema.columns where column_name = 'phone'"
         ).fetchall()
         assert {row[0] for row in held} == {"pii"}
-        assert connection.execute("select count(*) from pii.customer where name = '王17'").fetchall() == [(1,)]
+        assert connection.execute(
+            "select count(*) from pii.customer where name = '王17'"
+        ).fetchall() == [(1,)]
 
 
 def test_a_failed_check_keeps_yesterday(home: Path, tmp_path: Path) -> None:
@@ -99,7 +110,9 @@ def test_a_failed_check_keeps_yesterday(home: Path, tmp_path: Path) -> None:
     os.environ["KEHU_PROJECT"] = str(project)
     try:
         failed = run(home, tmp_path / "landing", "night", "--as-of", "2024-02-20", check=False)
-        shown = run(home, tmp_path / "landing", "failing-rows", "assert_nothing_sold", "--limit", "2")
+        shown = run(
+            home, tmp_path / "landing", "failing-rows", "assert_nothing_sold", "--limit", "2"
+        )
     finally:
         del os.environ["KEHU_PROJECT"]
     assert failed.returncode == 3
@@ -159,13 +172,17 @@ def test_duckdb_1_2_opens_the_published_file(bulk: Path, tmp_path: Path) -> None
     old = tmp_path / "old"
     subprocess.run([uv, "venv", "-q", "--python", sys.executable, str(old)], check=True)
     subprocess.run(
-        [uv, "pip", "install", "-q", "--python", str(old / "bin" / "python"), "duckdb==1.2.2"], check=True
+        [uv, "pip", "install", "-q", "--python", str(old / "bin" / "python"), "duckdb==1.2.2"],
+        check=True,
     )
     code = (
         "import duckdb, sys; c = duckdb.connect(sys.argv[1], read_only=True); "
         "print(c.execute('select count(*) from marts.mart_customer_value').fetchall()[0][0])"
     )
     done = subprocess.run(
-        [str(old / "bin" / "python"), "-c", code, str(marts_of(bulk))], capture_output=True, text=True, check=True
+        [str(old / "bin" / "python"), "-c", code, str(marts_of(bulk))],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert int(done.stdout) > 0

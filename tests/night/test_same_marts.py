@@ -36,7 +36,9 @@ def test_history_is_awkward(nightly: Path) -> None:
         where m.member_id = 'M00900' and b.as_of_date = date '2024-02-12'
         and (select min(business_date) from raw.sales_line where card_no = 'C00900') < date '2024-01-31'"""
     assert warehouse(nightly, late_member) == [(True,)], "a member who comes after his sales"
-    recategorised = """select count(distinct category_2_code) from raw.product where sku_code = 'P003'"""
+    recategorised = (
+        """select count(distinct category_2_code) from raw.product where sku_code = 'P003'"""
+    )
     assert warehouse(nightly, recategorised) == [(2,)], "a recategorised product"
     corrected = """select count(distinct answer_num) from raw.survey_answer
         where response_id = 'R2' and question_id = 'Q1'"""
@@ -45,10 +47,14 @@ def test_history_is_awkward(nightly: Path) -> None:
         count(*) filter (where event = 'RESOLVED' and as_of_date < date '2024-02-12')
         from raw.complaint_event as e join ops.batch as b on b.batch_id = e._batch_id
         where complaint_no = 'K1'"""
-    assert warehouse(nightly, reopened) == [(1, 1)], "a complaint reopened after it was published resolved"
+    assert warehouse(nightly, reopened) == [(1, 1)], (
+        "a complaint reopened after it was published resolved"
+    )
     late_day = """select distinct b.as_of_date, s.business_date from ops.store_day as s join ops.batch as b
         using (batch_id) where s.store_code = 'S3' and s.business_date = date '2024-01-31'"""
-    assert warehouse(nightly, late_day) == [(date(2024, 2, 5), date(2024, 1, 31))], "a day across a month-end"
+    assert warehouse(nightly, late_day) == [(date(2024, 2, 5), date(2024, 1, 31))], (
+        "a day across a month-end"
+    )
 
 
 def test_readers_never_wait_and_never_see_half_a_night(nightly: Path) -> None:
@@ -97,7 +103,9 @@ def test_any_order_with_duplicates(bulk: Path, drops: list[Drop], tmp_path: Path
         for drop in dice.sample(part, 5):
             drop.write(landing, f"again_{drop.name}")
         night(home, landing, LAST)
-    counts = warehouse(home, "select status, count(*) from ops.delivery group by status order by status")
+    counts = warehouse(
+        home, "select status, count(*) from ops.delivery group by status order by status"
+    )
     assert ("SKIPPED", 15) in counts
     assert differences(marts_of(bulk), marts_of(home)) == []
 

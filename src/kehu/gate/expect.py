@@ -15,6 +15,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+from sqlalchemy import Engine
 from pydantic import BaseModel
 
 from kehu.errors import KehuError
@@ -281,11 +282,11 @@ def run_suites(database: Path, suites: dict[str, list[dict[str, Any]]]) -> list[
                 "two of them are the same to Great Expectations: make their queries differ"
             )
         for result in outcome.results:
-            results += _read_result(name, result.to_json_dict(), database)
+            results += _read_result(name, result.to_json_dict(), source.get_engine())
     return results
 
 
-def _read_result(name: str, outcome: dict[str, Any], database: Path) -> list[CheckResult]:
+def _read_result(name: str, outcome: dict[str, Any], engine: Engine) -> list[CheckResult]:
     config = outcome["expectation_config"]
     base = CheckResult(
         check_id=config["meta"]["id"],
@@ -309,9 +310,10 @@ def _read_result(name: str, outcome: dict[str, Any], database: Path) -> list[Che
     rows: list[dict[str, Any]] = details["unexpected_rows"]
     if outcome["result"]["observed_value"] > len(rows):
         # Great Expectations hands over the first 200 rows only; every failing batch must be named
-        with duckdb.connect(str(database), read_only=True) as connection:
+        # through its own engine: DuckDB refuses a second connection that is configured otherwise
+        with engine.connect() as connection:
             query = base.query.replace("{batch}", name)
-            rows = connection.execute(query).to_arrow_table().to_pylist()
+            rows = [dict(row) for row in connection.exec_driver_sql(query).mappings()]
     return [
         base.model_copy(
             update={
