@@ -3,6 +3,8 @@
 Seeded and independent of `kehu`: plain Python, because it is the other side of what is tested.
 """
 
+# ruff: noqa: E501  (the rows of a table stand in one line each)
+
 from __future__ import annotations
 
 import csv

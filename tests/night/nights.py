@@ -69,7 +69,10 @@ def differences(left: Path, right: Path) -> list[str]:
         found = [f"{t}: only on one side" for t in tables["l"] ^ tables["r"]]
         for schema, table in sorted(tables["l"] & tables["r"]):
             for one, other in (("l", "r"), ("r", "l")):
-                query = f"select * from {one}.{schema}.{table} except all select * from {other}.{schema}.{table}"
+                query = (
+                    f"select * from {one}.{schema}.{table} "
+                    f"except all select * from {other}.{schema}.{table}"
+                )
                 rows = connection.execute(f"select * from ({query}) limit 3").fetchall()
                 if rows:
                     count = connection.execute(f"select count(*) from ({query})").fetchall()[0][0]

@@ -19,7 +19,8 @@ select
     (select max(as_of_date) from marts.mart_churn) as churn_as_of,
     (select count(*) from core.fct_sales_line) as lines,
     (select sum(count_lines) from core.fct_receipt) as lines_of_receipts,
-    (select sum(net_amount) from core.fct_sales_line) = (select sum(net_amount) from core.fct_receipt) as balanced
+    (select sum(net_amount) from core.fct_sales_line)
+        = (select sum(net_amount) from core.fct_receipt) as balanced
 """
 
 

@@ -8,6 +8,7 @@ where each kill landed is read from the journal, not from the aim.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -118,10 +119,8 @@ def kill_once(root: Path, aim: str, dice: random.Random, seconds: dict[str, floa
         if process.poll() is not None:
             return None
     finally:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         process.wait()
     return landed_in(home, known)
 

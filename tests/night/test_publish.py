@@ -151,8 +151,8 @@ def test_a_night_that_is_published_is_known(home: Path, tmp_path: Path) -> None:
     assert not steps.is_published(date(2024, 2, 19))
     late = Drop(
         "store", "stores_late.csv",
-        [{"store_code": "S9", "name": "新店", "format": "SUPERMARKET", "is_test": 0, "updated_at": "2024-02-01 00:00:00"}],
-        ["store_code", "name", "format", "is_test", "updated_at"], datetime(2024, 2, 2), LAST,
+        [{"store_code": "S9", "name": "新店", "format": "SUPERMARKET", "is_test": 0}],
+        ["store_code", "name", "format", "is_test"], datetime(2024, 2, 2), LAST,
     )  # fmt: skip
     late.write(tmp_path / "landing")
     for chunk in steps.plan("masters", "run-late"):

@@ -67,7 +67,8 @@ def test_readers_never_wait_and_never_see_half_a_night(nightly: Path) -> None:
 
 def test_late_data_restated_the_month_end(nightly: Path) -> None:
     kept = sorted((nightly / "publications").glob("2024-*"))
-    said = "select count(*), sum(net_sales_365d) from marts.mart_customer_value where as_of_date = '2024-01-31'"
+    said = """select count(*), sum(net_sales_365d) from marts.mart_customer_value
+        where as_of_date = '2024-01-31'"""
     by_night = []
     for publication in kept:
         with duckdb.connect(str(publication / "kehu.duckdb"), read_only=True) as connection:

@@ -15,8 +15,8 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-from sqlalchemy import Engine
 from pydantic import BaseModel
+from sqlalchemy import Engine
 
 from kehu.errors import KehuError
 from kehu.extract.typing import literal, quoted
