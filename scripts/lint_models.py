@@ -248,6 +248,8 @@ def _token_problems(sql: str) -> list[str]:
             problems.append(f"{text}(); use {REFUSED_FUNCTIONS[text]}")
         elif text in REFUSED_OPERATORS and not _is_lambda(text, texts, i):
             problems.append(f"operator {text}; use {REFUSED_OPERATORS[text]}")
+        elif text == "from" and (i == 0 or texts[i - 1] == "("):
+            problems.append("a query that begins with from; begin with select")
         elif text == "{":
             problems.append("struct literal {…}; use named_struct behind a macro")
     return problems
@@ -318,7 +320,6 @@ TREE_RULES: dict[str, Callable[[Any], bool]] = {
     "division by 0 fails on Spark; use nullif": lambda n: (
         isinstance(n, exp.Div) and _divisor_may_be_zero(n)
     ),
-    "query without select": lambda n: isinstance(n, exp.Select) and not n.expressions,
 }
 
 
