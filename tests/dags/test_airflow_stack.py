@@ -1,10 +1,13 @@
 """The whole Airflow: a past night of real sales, run by the scheduler, seen through its API."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -23,7 +26,18 @@ LOADED = {
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
+def place() -> Iterator[Path]:
+    """A folder apart from pytest's own, which every pytest that starts closes to other users.
+
+    As root, PostgreSQL runs as a user of its own.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="kehu-stack-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def environment(place: Path) -> dict[str, str]:
     """The environment of one scheduled night on three days of drops."""
     clean = {
         name: value
@@ -31,8 +45,8 @@ def environment(tmp_path: Path) -> dict[str, str]:
         if not name.startswith(("KEHU_", "AIRFLOW"))
     }
     return clean | {
-        "KEHU_HOME": str(tmp_path / "home"),
-        "KEHU_LANDING": str(tmp_path / "landing"),
+        "KEHU_HOME": str(place / "home"),
+        "KEHU_LANDING": str(place / "landing"),
         "KEHU_TIMEZONE": "America/New_York",
         "KEHU_START_DATE": DAY,
         "KEHU_END_DATE": DAY,
@@ -61,7 +75,7 @@ def wait_for_night(client, seconds: float) -> dict[str, list[dict]]:
     deadline = time.monotonic() + seconds
     while True:
         runs: dict[str, list[dict]] = {dag_id: [] for dag_id in LOADED}
-        for each in client.get("/dags/~/dagRuns").json()["dag_runs"]:
+        for each in client.get("/dags/~/dagRuns").raise_for_status().json()["dag_runs"]:
             runs[each["dag_id"]].append(each)
         states = {each["state"] for each_dag in runs.values() for each in each_dag}
         if all(runs.values()) and states <= {"success", "failed"}:
@@ -70,7 +84,7 @@ def wait_for_night(client, seconds: float) -> dict[str, list[dict]]:
         time.sleep(1)
 
 
-def test_a_scheduled_night_succeeds_and_nothing_stays_behind(tmp_path, environment, airflow_stack):
+def test_a_scheduled_night_succeeds_and_nothing_stays_behind(place, environment, airflow_stack):
     python(
         environment,
         "scripts/complete_journey.py",
@@ -114,7 +128,7 @@ def test_a_scheduled_night_succeeds_and_nothing_stays_behind(tmp_path, environme
 
     assert airflow_stack.Stack(home).processes() == []
     left = {process.pid for process in psutil.process_iter()} - before
-    assert not [pid for pid in left if _belongs_to(pid, known, str(tmp_path))]
+    assert not [pid for pid in left if _belongs_to(pid, known, str(place))]
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
 
