@@ -102,7 +102,7 @@ work_list as (
     from as_of_dates
     inner join digests on as_of_dates.as_of_date = digests.as_of_date
     {% if is_incremental() %}
-        where digests.input_digest not in (select done.input_digest from {{ this }} as done)
+    where digests.input_digest not in (select done.input_digest from {{ this }} as done)
     {% endif %}
 
 ),
@@ -146,7 +146,7 @@ stores_known as (
     select
         work_list.as_of_date,
         store_history.store_key,
-        store_history.is_test as is_test
+        store_history.is_test
     from work_list
     inner join store_history
         on
@@ -334,14 +334,20 @@ running_gaps as (
         count_sale_receipts,
         next_visit_on,
         visit_no,
-        visit_no - tau_last_gaps as older_visit_no,
         gap_days,
+        visit_no - tau_last_gaps as older_visit_no,
         count(gap_days) over visits_so_far as count_gaps,
         coalesce(sum(gap_days) over visits_so_far, 0) as sum_gap_days,
         coalesce(sum(gap_days * gap_days) over visits_so_far, 0) as sum_squared_gap_days
     from (
         select
-            gaps.*,
+            as_of_date,
+            customer_id,
+            visit_on,
+            count_sale_receipts,
+            next_visit_on,
+            visit_no,
+            tau_last_gaps,
             case when days_since_previous <= tau_gap_max_days then days_since_previous end
                 as gap_days
         from gaps
@@ -408,19 +414,19 @@ pools as (
         pool_first_gap_p95_days
     from computed_pools
     {% if is_incremental() %}
-        union all
+    union all
 
-        select
-            done.as_of_date,
-            max(done.pool_count_gaps) as pool_count_gaps,
-            max(done.pool_mean_gap_days) as pool_mean_gap_days,
-            max(done.pool_first_gap_p95_days) as pool_first_gap_p95_days
-        from {{ this }} as done
-        inner join digests
-            on
-                done.as_of_date = digests.as_of_date
-                and done.input_digest = digests.input_digest
-        group by done.as_of_date
+    select
+        done.as_of_date,
+        max(done.pool_count_gaps) as pool_count_gaps,
+        max(done.pool_mean_gap_days) as pool_mean_gap_days,
+        max(done.pool_first_gap_p95_days) as pool_first_gap_p95_days
+    from {{ this }} as done
+    inner join digests
+        on
+            done.as_of_date = digests.as_of_date
+            and done.input_digest = digests.input_digest
+    group by done.as_of_date
     {% endif %}
 
 ),
@@ -430,7 +436,9 @@ holidays as (
 
     select
         date_on,
-        sum(case when is_holiday or is_closed then 1 else 0 end) over (order by date_on) as count_holidays
+        sum(case when is_holiday or is_closed then 1 else 0 end)
+            over (order by date_on)
+            as count_holidays
     from calendar
 
 ),
@@ -447,17 +455,26 @@ holiday_total as (
 visit_means as (
 
     select
-        visit_rhythms.*,
+        visit_rhythms.as_of_date,
+        visit_rhythms.customer_id,
+        visit_rhythms.visit_on,
+        visit_rhythms.count_sale_receipts,
+        visit_rhythms.next_visit_on,
+        visit_rhythms.count_gaps,
+        visit_rhythms.sum_gap_days,
+        visit_rhythms.sum_squared_gap_days,
         work_list.tau_alpha,
         work_list.tau_min_days,
         work_list.tau_max_days,
         cast(work_list.tau_prior_weight as double) + visit_rhythms.count_gaps as weight,
         cast(work_list.tau_prior_weight as double) * case
-            when pools.pool_count_gaps >= work_list.tau_min_pool_gaps then pools.pool_mean_gap_days
+            when pools.pool_count_gaps >= work_list.tau_min_pool_gaps
+                then pools.pool_mean_gap_days
             else cast(work_list.tau_default_mean_gap as double)
         end + visit_rhythms.sum_gap_days as weighted_gap_days,
         case
-            when pools.pool_count_gaps >= work_list.tau_min_pool_gaps then pools.pool_first_gap_p95_days
+            when pools.pool_count_gaps >= work_list.tau_min_pool_gaps
+                then pools.pool_first_gap_p95_days
             else cast(work_list.tau_default_first_gap_p95 as double)
         end as first_gap_p95_days
     from visit_rhythms
@@ -470,7 +487,17 @@ visit_means as (
 visit_bases as (
 
     select
-        visit_means.*,
+        as_of_date,
+        customer_id,
+        visit_on,
+        count_sale_receipts,
+        next_visit_on,
+        count_gaps,
+        sum_gap_days,
+        sum_squared_gap_days,
+        tau_min_days,
+        tau_max_days,
+        first_gap_p95_days,
         case
             when count_gaps > 0
                 then weight * (power(cast(tau_alpha as double), -1.0 / weight) - 1)
@@ -483,7 +510,16 @@ visit_bases as (
 visit_clips as (
 
     select
-        visit_bases.*,
+        as_of_date,
+        customer_id,
+        visit_on,
+        count_sale_receipts,
+        next_visit_on,
+        count_gaps,
+        sum_gap_days,
+        sum_squared_gap_days,
+        threshold_k,
+        threshold_mean_gap_days,
         -- rounded first, lest the last bit of a float decide about a day
         cast(floor(round(least(
             tau_max_days,
@@ -499,7 +535,16 @@ visit_clips as (
 visit_thresholds as (
 
     select
-        visit_clips.*,
+        visit_clips.as_of_date,
+        visit_clips.customer_id,
+        visit_clips.visit_on,
+        visit_clips.count_sale_receipts,
+        visit_clips.next_visit_on,
+        visit_clips.count_gaps,
+        visit_clips.sum_gap_days,
+        visit_clips.sum_squared_gap_days,
+        visit_clips.threshold_k,
+        visit_clips.threshold_mean_gap_days,
         visit_clips.base_days + cast(
             coalesce(threshold_ends.count_holidays, holiday_total.count_holidays, 0)
             - coalesce(
@@ -522,7 +567,17 @@ visit_thresholds as (
 visit_spells as (
 
     select
-        visit_thresholds.*,
+        visit_thresholds.as_of_date,
+        visit_thresholds.customer_id,
+        visit_thresholds.visit_on,
+        visit_thresholds.count_sale_receipts,
+        visit_thresholds.next_visit_on,
+        visit_thresholds.count_gaps,
+        visit_thresholds.sum_gap_days,
+        visit_thresholds.sum_squared_gap_days,
+        visit_thresholds.threshold_k,
+        visit_thresholds.threshold_mean_gap_days,
+        visit_thresholds.threshold_days,
         visit_thresholds.visit_on + visit_thresholds.threshold_days + 1 as churn_on,
         coalesce(
             visit_thresholds.next_visit_on
@@ -677,8 +732,8 @@ slices_known as (
         work_list.as_of_date,
         work_list.bulk_receipt_min,
         work_list.default_vat_rate,
-        work_list.as_of_date - work_list.window_days as window_opens_after,
         day_slices.slice_date,
+        work_list.as_of_date - work_list.window_days as window_opens_after,
         day_slices.slice_date >= work_list.as_of_date - work_list.window_days as is_in_window,
         case
             when day_slices.slice_date >= work_list.as_of_date - work_list.stage_spend_days then 1
@@ -751,7 +806,8 @@ product_versions as (
         product_history.product_key,
         product_history.vat_rate,
         case
-            when not product_history.is_bag
+            when
+                not product_history.is_bag
                 and product_history.category_2_code is not null
                 then {{ surrogate_key(['product_history.category_2_code']) }}
         end as category_key,
@@ -1031,7 +1087,12 @@ construct_scores as (
         bool_or(is_simulated) as is_simulated
     from (
         select
-            attitude_answers.*,
+            as_of_date,
+            customer_id,
+            construct,
+            answered_on,
+            is_simulated,
+            score,
             rank() over (
                 partition by as_of_date, customer_id, construct order by answered_on desc
             ) as recency

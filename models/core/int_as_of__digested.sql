@@ -216,7 +216,11 @@ known_sources as (
         as_of_dates.as_of_date,
         known_days.source,
         sum(known_days.count_rows) as count_rows,
-        sum(known_days.hash_sum) as hash_sum
+        md5(concat_ws(
+            '|',
+            cast(sum(known_days.count_rows) as string),
+            cast(sum(known_days.hash_sum) as string)
+        )) as digest
     from as_of_dates
     inner join known_days on as_of_dates.as_of_date >= known_days.known_on
     group by as_of_dates.as_of_date, known_days.source
@@ -228,15 +232,9 @@ source_digests as (
     select
         as_of_date,
         {% for source in sources -%}
-        md5(coalesce(
-            max(
-                case when source = '{{ source | upper }}'
-                    then concat_ws('|', cast(count_rows as string), cast(hash_sum as string))
-                end
-            ),
-            ''
-        )) as {{ source }}_digest{{ ',' if not loop.last }}
-        {% endfor %}
+        max(case when source = '{{ source | upper }}' then digest end) as {{ source }}_digest,
+        {% endfor -%}
+        sum(count_rows) as count_rows
     from known_sources
     group by as_of_date
 

@@ -23,6 +23,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,9 @@ def as_of_dates(latest: date = LATEST) -> list[date]:
 
 def params() -> dict[str, str]:
     with (ROOT / "seeds/param.csv").open(encoding="utf-8") as file:
-        return {row["name"]: row["value"] for row in csv.DictReader(file) if row["scope"] == "default"}
+        return {
+            row["name"]: row["value"] for row in csv.DictReader(file) if row["scope"] == "default"
+        }
 
 
 def make_history(seed: int) -> History:
@@ -259,8 +262,9 @@ def write_core(history: History, marts: Path, latest: date = LATEST) -> None:
             if rows[name]:
                 values_of_columns = [list(column) for column in zip(*rows[name], strict=True)]
                 names_of_columns = [f"c{i}" for i in range(len(values_of_columns))]
-                arrow_rows = pa.table(values_of_columns, names=names_of_columns)
+                con.register("arrow_rows", pa.table(values_of_columns, names=names_of_columns))
                 con.execute(f"insert into core.{name} select * from arrow_rows")
+                con.unregister("arrow_rows")
         values = params()
         names = [n for n in types if n in values]
         columns = ", ".join(f"cast('{values[n]}' as {types[n]}) as {n}" for n in names)
@@ -350,7 +354,7 @@ class Reference:
 
     @staticmethod
     def gaps(visits: list[date]) -> list[int]:
-        return [(b - a).days for a, b in zip(visits, visits[1:], strict=False)][-12:]
+        return [(b - a).days for a, b in pairwise(visits)][-12:]
 
     def pool(self, quarter_start: date) -> tuple[float, float]:
         if quarter_start not in self._pools:
@@ -446,7 +450,11 @@ class Reference:
                 margin_365d=None
                 if None in costs
                 else sum(
-                    (cents(x.net / Decimal("1.13")) - x.cost for _, x in in_window if x.cost is not None),
+                    (
+                        cents(x.net / Decimal("1.13")) - x.cost
+                        for _, x in in_window
+                        if x.cost is not None
+                    ),
                     Decimal(0),
                 ),
                 turnover=sum((abs(line.net) for _, line in in_window), Decimal(0)),
@@ -666,9 +674,7 @@ def test_history_holds_every_case(reference: dict[date, dict[str, dict[str, Any]
     assert len(thresholds) > 60
 
 
-def test_customer_months(
-    home: Path, reference: dict[date, dict[str, dict[str, Any]]]
-) -> None:
+def test_customer_months(home: Path, reference: dict[date, dict[str, dict[str, Any]]]) -> None:
     columns = [
         "count_visits", "count_visits_365d", "first_visit_on", "last_visit_on", "net_sales_365d",
         "bulk_net_sales_365d", "margin_365d", "value_basis", "value_365d",
@@ -736,9 +742,7 @@ def test_churn_rates(home: Path, reference: dict[date, dict[str, dict[str, Any]]
             assert float(row[f"{rate}_hi"]) == pytest.approx(middle + half, abs=1e-6)
 
 
-def test_multiplier_of_published_table(
-    history: History, tmp_path: Path, home: Path
-) -> None:
+def test_multiplier_of_published_table(history: History, tmp_path: Path, home: Path) -> None:
     """L2: with w = 0 the multiplier is 6.94, 5.14, 4.10, 3.49, 3.15 at n = 2, 3, 5, 10, 30."""
     shutil.copy(home / "marts.duckdb", tmp_path / "marts.duckdb")
     visits = History(owners={n: [(START, f"n{n}")] for n in (2, 3, 5, 10, 30)})
@@ -781,7 +785,8 @@ def test_incremental_is_full_refresh(history: History, home: Path, tmp_path: Pat
     changed.owners[5].append((date(2021, 3, 31), "m001"))
     changed.products[7].append((date(2021, 4, 1), (True, False, "c_new")))
     changed.answers = [
-        (c, q, day, Decimal(7) if c == 1 else score, known) for c, q, day, score, known in changed.answers
+        (c, q, day, Decimal(7) if c == 1 else score, known)
+        for c, q, day, score, known in changed.answers
     ]
     for name in ("incremental", "full"):
         write_core(changed, tmp_path / name / "marts.duckdb", LATEST - DAY)

@@ -29,14 +29,14 @@ customers_grouped as (
 
     select
         customer_months.as_of_date,
-        stores.store_code,
-        coalesce(tiers_at_start.pyramid_tier, 'NONE') as pyramid_tier,
         customer_months.was_active_at_start,
         customer_months.churned_in_period,
         customer_months.was_churned_at_start,
         customer_months.visited_in_period,
         customer_months.bought_in_previous_period,
-        customer_months.excluded_reason
+        customer_months.excluded_reason,
+        coalesce(stores.store_code, 'UNKNOWN') as store_code,
+        coalesce(tiers_at_start.pyramid_tier, 'NONE') as pyramid_tier
     from customer_months
     left join customer_months as months_at_start
         on
@@ -46,9 +46,10 @@ customers_grouped as (
         on
             customer_months.period_start_date = tiers_at_start.as_of_date
             and customer_months.customer_id = tiers_at_start.customer_id
-    inner join stores
-        on coalesce(months_at_start.home_store_key, customer_months.home_store_key)
-        = stores.store_key
+    left join stores
+        on
+            stores.store_key
+            = coalesce(months_at_start.home_store_key, customer_months.home_store_key)
     where
         customer_months.was_active_at_start
         or customer_months.was_churned_at_start
@@ -84,12 +85,7 @@ counted as (
         ) as count_won_back,
         count(excluded_reason) as count_excluded
     from customers_grouped
-    group by grouping sets (
-        (as_of_date, store_code, pyramid_tier),
-        (as_of_date, store_code),
-        (as_of_date, pyramid_tier),
-        (as_of_date)
-    )
+    group by as_of_date, cube(store_code, pyramid_tier)
 
 ),
 
@@ -116,13 +112,13 @@ completed as (
 
     select
         scopes.as_of_date,
-        as_of_dates.period_start_date,
-        as_of_dates.is_latest,
-        not as_of_dates.is_month_end as is_partial_period,
         scopes.store_code,
         scopes.pyramid_tier,
+        as_of_dates.period_start_date,
+        as_of_dates.is_latest,
         as_of_dates.min_n,
         as_of_dates.wilson_z,
+        not as_of_dates.is_month_end as is_partial_period,
         coalesce(counted.count_active_start, 0) as count_active_start,
         coalesce(counted.count_churned, 0) as count_churned,
         coalesce(counted.count_previous_buyers, 0) as count_previous_buyers,

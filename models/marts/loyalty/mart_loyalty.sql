@@ -53,22 +53,36 @@ medians as (
 
 ),
 
-percentiles as (
+places as (
 
     select
         customer_id,
         as_of_date,
         {% for name, column in components.items() -%}
-        case
-            when {{ column }} is not null
-                then (
-                    rank() over (partition by as_of_date order by {{ column }} asc nulls last)
-                    + (count(*) over (partition by as_of_date, {{ column }}) - 1) / 2.0
-                    - 0.5
-                ) / count({{ column }}) over (partition by as_of_date)
-        end as {{ name }}_percentile{{ ',' if not loop.last }}
-        {% endfor %}
+        rank() over (partition by as_of_date order by {{ column }} asc nulls last)
+            as {{ name }}_rank,
+        count(*) over (partition by as_of_date, {{ column }}) as {{ name }}_peers,
+        -- 0 for those whose component is not known
+        count({{ column }}) over (partition by as_of_date, {{ column }} is null)
+            as {{ name }}_known,
+        {% endfor -%}
+        count(*) over (partition by as_of_date) as count_population
     from population
+
+),
+
+-- mid-rank: the middle of the places that equal values share
+percentiles as (
+
+    select
+        customer_id,
+        as_of_date,
+        {% for name in components -%}
+        ({{ name }}_rank + {{ name }}_peers / 2.0 - 1)
+        / nullif({{ name }}_known, 0) as {{ name }}_percentile,
+        {% endfor -%}
+        count_population
+    from places
 
 ),
 
@@ -80,15 +94,16 @@ indexed as (
         {% for name in components -%}
         {{ name }}_percentile,
         {% endfor -%}
+        count_population,
         cast(
             100 * (
                 {% for name in components -%}
                 coalesce({{ name }}_percentile, 0){{ ' +' if not loop.last }}
                 {% endfor %}
-            ) / (
+            ) / nullif(
                 {% for name in components -%}
                 case when {{ name }}_percentile is null then 0 else 1 end{{ ' +' if not loop.last }}
-                {% endfor %}
+                {% endfor %}, 0
             ) as decimal(9, 4)
         ) as behaviour_index
     from percentiles
@@ -98,10 +113,15 @@ indexed as (
 thirds as (
 
     select
-        indexed.*,
+        customer_id,
+        as_of_date,
+        {% for name in components -%}
+        {{ name }}_percentile,
+        {% endfor -%}
+        behaviour_index,
         floor(
             3 * (rank() over (partition by as_of_date order by behaviour_index asc nulls last) - 1)
-            / count(*) over (partition by as_of_date)
+            / nullif(count_population, 0)
         ) as third
     from indexed
 

@@ -64,19 +64,19 @@ rfm_scored as (
         customer_id,
         as_of_date,
         monetary_365d,
-        cast(1 + floor(rfm_scores * (r_rank - 1) / count_scored) as integer) as r_score,
-        cast(1 + floor(rfm_scores * (f_rank - 1) / count_scored) as integer) as f_score,
+        cast(1 + floor(rfm_scores * (r_rank - 1) / nullif(count_scored, 0)) as integer) as r_score,
+        cast(1 + floor(rfm_scores * (f_rank - 1) / nullif(count_scored, 0)) as integer) as f_score,
         cast(
             case
                 when monetary_365d < 0 then 1
-                else 1 + floor(rfm_scores * (m_rank - 1) / count_scored)
+                else 1 + floor(rfm_scores * (m_rank - 1) / nullif(count_scored, 0))
             end as integer
         ) as m_score
     from rfm_ranks
 
 )
 
-select
+select  -- noqa: ST06
     customer_months.customer_id,
     customer_months.as_of_date,
     as_of_dates.is_latest,
