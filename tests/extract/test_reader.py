@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
-from conftest import CONTRACTS, VALID, House, Row, as_csv, valid
+from houses import CONTRACTS, VALID, House, Row, as_csv, valid
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -188,8 +188,6 @@ CELL = st.text(st.sampled_from(list('ab,"\n\r\t 中0')), max_size=6)
 
 @hypothesis_settings(
     max_examples=150,
-    deadline=None,
-    derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(

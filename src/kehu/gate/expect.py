@@ -68,7 +68,7 @@ def validate_feeds(
     folder.mkdir(parents=True, exist_ok=True)
     database = folder / f"{'-'.join(sorted({contracts[f].group for f in feeds}))}.duckdb"
     database.unlink(missing_ok=True)
-    _make_views(settings, contracts, batches, as_of, database)
+    make_views(settings, contracts, batches, as_of, database)
     delivered = {batch.feed for batch in batches}
     suites: dict[str, list[dict[str, Any]]] = {}
     for feed in feeds:
@@ -112,7 +112,7 @@ def read_suite(path: Path) -> list[dict[str, Any]]:
     return expectations
 
 
-def _make_views(
+def make_views(
     settings: Settings,
     contracts: dict[str, Contract],
     batches: list[Judged],
