@@ -4,6 +4,7 @@
     scripts/airflow_stack.py status
     scripts/airflow_stack.py backfill 2017-12-29 2017-12-31
     scripts/airflow_stack.py down
+    scripts/airflow_stack.py           up, and down again on Ctrl-C
 
 Everything lives under KEHU_HOME/stack: the metadata database (a real PostgreSQL, brought by a
 package, listening on a socket only), logs, the login. Tasks run on this machine (LocalExecutor).
@@ -45,7 +46,7 @@ import sys
 Pool.create_or_update_pool("duckdb_writer", 1, "One writer at a time", False)
 """
 
-app = typer.Typer(add_completion=False, help=__doc__, no_args_is_help=True)
+app = typer.Typer(add_completion=False, help=__doc__)
 console = Console(highlight=False)
 Home = Annotated[Path | None, typer.Option(help="KEHU_HOME, if not set in the environment")]
 
@@ -287,6 +288,13 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@app.callback(invoke_without_command=True)
+def default(context: typer.Context) -> None:
+    """Without a command: `up --foreground`."""
+    if context.invoked_subcommand is None:
+        up(foreground=True)
 
 
 @app.command()
