@@ -26,6 +26,7 @@ from typing import Annotated, Any
 import duckdb
 import psutil
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -136,7 +137,7 @@ def source_figures() -> tuple[int, Decimal, dict[str, Decimal]]:
 
 def published_figures(home: Path) -> tuple[int, Decimal, dict[str, Decimal], int]:
     """The same figures from the published marts, and the customers of mart_customer_value."""
-    with duckdb.connect(str(home / "published" / "marts.duckdb"), read_only=True) as con:
+    with duckdb.connect(str(home / "published" / "kehu.duckdb"), read_only=True) as con:
         rows = con.execute(
             "select customer_id, count(*), sum(net_amount) from core.fct_sales_line group by all"
         ).fetchall()
@@ -172,13 +173,18 @@ def print_feeds(home: Path) -> int:
             "ledger": str(home / "reference" / "ledger.parquet"),
         },
     ).fetchall()
-    table = Table(title="Loaded", title_justify="left")
-    table.add_column("feed")
+    table = Table(
+        title="Loaded", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False
+    )
+    table.add_column("feed", no_wrap=True)
     for name in ("files", "rows in", "accepted", "quarantined", "skipped", "refused"):
         table.add_column(name, justify="right")
-    for feed, simulated, *figures in rows:
-        name = f"{feed} [magenta](simulated)[/]" if simulated else feed
-        table.add_row(name, *(f"{int(n):,}" for n in figures))
+    for kind in (False, True):
+        if kind:
+            table.add_row("[magenta]simulated:[/]")
+        for feed, simulated, *figures in rows:
+            if simulated == kind:
+                table.add_row(f"{'  ' * kind}{feed}", *(f"{int(n):,}" for n in figures))
     table.add_section()
     table.add_row("total", *(f"{sum(int(r[i]) for r in rows):,}" for i in range(2, 8)))
     console.print(table)
@@ -197,12 +203,14 @@ def print_steps(home: Path) -> None:
         if head == "publish":
             seconds[line["publication"].partition("_")[0]] = dict(waiting)
             waiting.clear()
-    table = Table(title="Seconds", title_justify="left")
-    table.add_column("night")
+    table = Table(
+        title="Seconds", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False
+    )
+    table.add_column("night", no_wrap=True)
     for name in [*STEPS, "all"]:
         table.add_column(name, justify="right")
     for night, steps in seconds.items():
-        label = f"{night} (bulk)" if night == BULK.isoformat() else night
+        label = f"to {night[5:]}" if night == BULK.isoformat() else night[5:]
         figures = [*(steps.get(name, 0.0) for name in STEPS), sum(steps.values())]
         table.add_row(label, *(f"{f:.1f}" for f in figures))
     console.print(table)
@@ -219,8 +227,11 @@ def close(home: Path) -> bool:
         for key in by_household.keys() | by_customer.keys()
         if by_household.get(key) != by_customer.get(key)
     }
-    table = Table(title=f"Published for {published_as_of(home)}", title_justify="left")
-    table.add_column("")
+    title = f"Published for {published_as_of(home)}"
+    table = Table(
+        title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False
+    )
+    table.add_column("", no_wrap=True)
     table.add_column("source", justify="right")
     table.add_column("published", justify="right")
     table.add_column("")
@@ -251,7 +262,7 @@ def print_places(home: Path, landing: Path) -> None:
             highlight=False,
         )
     shown = {
-        "published": home / "published" / "marts.duckdb",
+        "published": home / "published" / "kehu.duckdb",
         "manifest": home / "published" / "manifest.json",
         "warehouse (private)": home / "warehouse.duckdb",
         "drops": landing,
