@@ -54,7 +54,7 @@ def for_operators(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except KehuError as error:
             err.print(f"[bold red]{type(error).__name__}[/]:", end=" ")
-            err.print(str(error), markup=False, highlight=False)
+            err.print(str(error), markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(error.exit_code) from None
 
     return wrapped
@@ -99,16 +99,16 @@ def _progress(name: str, seconds: float, result: dict[str, Any]) -> None:
         told = f"{result['tests']} tests"
     elif name == "audit":
         told = f"{result['checks']} checks"
-    out.print(f"  {name:<8} {seconds:>7.1f} s  {told}", highlight=False)
+    out.print(f"  {name:<8} {seconds:>7.1f} s  {told}", highlight=False, soft_wrap=True)
 
 
 def print_night(report: dict[str, Any]) -> None:
     """The closing tables of a night: what came in, what was refused, what is published."""
     print_loaded(report["load"]["batches"])
     for message in report["gate"]["refused"]:
-        out.print(f"[bold red]refused[/] {message}", highlight=False)
+        out.print(f"[bold red]refused[/] {message}", highlight=False, soft_wrap=True)
     for message in report["gate"]["warnings"][:10]:
-        out.print(f"[yellow]warning[/] {message}", highlight=False)
+        out.print(f"[yellow]warning[/] {message}", highlight=False, soft_wrap=True)
     print_published(report["publish"])
 
 
@@ -144,7 +144,11 @@ def print_loaded(batches: list[dict[str, Any]]) -> None:
     out.print(table)
     for batch in batches:
         if batch["message"] and batch["status"] in ("HELD", "SUPERSEDED"):
-            out.print(f"[yellow]{batch['status'].lower()}[/] {batch['message']}", highlight=False)
+            out.print(
+                f"[yellow]{batch['status'].lower()}[/] {batch['message']}",
+                highlight=False,
+                soft_wrap=True,
+            )
 
 
 def print_published(manifest: dict[str, Any]) -> None:
@@ -167,12 +171,16 @@ def print_published(manifest: dict[str, Any]) -> None:
             f"[magenta]simulated[/] {', '.join(manifest['simulated_feeds'])}", highlight=False
         )
     if manifest["restated"]:
-        out.print(f"restated month-ends: {', '.join(manifest['restated'])}", highlight=False)
+        out.print(
+            f"restated month-ends: {', '.join(manifest['restated'])}",
+            highlight=False,
+            soft_wrap=True,
+        )
     if manifest.get("pinned"):
         out.print(
             f"[yellow]pinned[/] readers still see {manifest['pinned']}; `kehu publish` shows the newest"
         )
-    out.print(f"{settings.published / 'marts.duckdb'}", highlight=False)
+    out.print(f"{settings.published / 'marts.duckdb'}", highlight=False, soft_wrap=True)
 
 
 def _figure(value: Any) -> str:
@@ -215,7 +223,7 @@ def status_command(
             )
             if holds
         )
-        out.print(f"  {identity}  {marks}", highlight=False)
+        out.print(f"  {identity}  {marks}", highlight=False, soft_wrap=True)
     ledger = settings.reference / "ledger.parquet"
     if ledger.exists():
         counts = duckdb.execute(
@@ -302,7 +310,7 @@ def rollback_command(
     settings = Settings()
     with warehouse.writer_lock(settings, "rollback"):
         identity = publish.rollback(settings, publication)
-    out.print(f"readers see {identity} until `kehu publish`", highlight=False)
+    out.print(f"readers see {identity} until `kehu publish`", highlight=False, soft_wrap=True)
 
 
 @app.command("publish")
@@ -312,7 +320,7 @@ def publish_command() -> None:
     settings = Settings()
     with warehouse.writer_lock(settings, "publish"):
         identity = publish.lift(settings)
-    out.print(f"readers see {identity}", highlight=False)
+    out.print(f"readers see {identity}", highlight=False, soft_wrap=True)
 
 
 @app.command("extract")
@@ -321,7 +329,11 @@ def extract_command() -> None:
     """Only read what is new in the landing folder; prints the run that `gate` and `load` go on with."""
     run_id = night.new_run_id(Settings())
     done = [night.extract(chunk) for chunk in night.plan(night.ALL, run_id)]
-    out.print(f"{sum(d['batches'] for d in done)} files read; run {run_id}", highlight=False)
+    out.print(
+        f"{sum(d['batches'] for d in done)} files read; run {run_id}",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 @app.command("gate")
@@ -331,7 +343,7 @@ def gate_command(run_id: str, as_of: AsOf) -> None:
     result = night.gate(night.ALL, as_of.date(), run_id)
     out.print(f"{result['judged']} judged, {len(result['refused'])} refused")
     for message in result["refused"]:
-        out.print(message, highlight=False)
+        out.print(message, highlight=False, soft_wrap=True)
 
 
 @app.command("load")
@@ -352,7 +364,7 @@ def transform_command(
         result = night.transform(
             layer, as_of.date(), run, full_refresh=full_refresh and layer == "core"
         )
-        out.print(f"{layer}: {result['tests']} tests passed", highlight=False)
+        out.print(f"{layer}: {result['tests']} tests passed", highlight=False, soft_wrap=True)
     out.print(f"{night.audit(as_of.date(), run)['checks']} audit checks")
 
 
@@ -398,10 +410,14 @@ def quarantine_show(
     if not known:
         raise KehuError(f"no batch {batch!r} in the ledger; `kehu status --batches` lists them")
     if known[0][0]:
-        out.print(known[0][0], highlight=False)
+        out.print(known[0][0], highlight=False, soft_wrap=True)
     for path, line, rules, promise, text in rows:
-        out.print(f"[bold]{path}:{line}[/] {', '.join(rules)} ({promise})", highlight=False)
-        out.print(f"    {text}", markup=False, highlight=False)
+        out.print(
+            f"[bold]{path}:{line}[/] {', '.join(rules)} ({promise})",
+            highlight=False,
+            soft_wrap=True,
+        )
+        out.print(f"    {text}", markup=False, highlight=False, soft_wrap=True)
     out.print(f"{len(rows)} of {total} rows")
 
 

@@ -305,10 +305,17 @@ def publish(as_of: date, run_id: str) -> dict[str, Any]:
                 f"select * from read_parquet({ledger_path})"
             ).to_arrow_table()
             checks = connection.execute(
-                """select stage, count(*) as checks, count(*) filter (where success) as passed,
-                    count(*) filter (where not success and severity = 'warning') as warnings
-                from ops.check_result where run_id = ? group by stage order by stage""",
-                [run_id],
+                """with last as (
+                    select * from ops.check_result where as_of_date = ?
+                    qualify row_number() over (
+                        partition by stage, check_id, feed, batch_id order by checked_at desc
+                    ) = 1
+                )
+                select stage, count(*) as checks, count(*) filter (where success) as passed,
+                    count(*) filter (where not success and severity = 'warning') as warnings,
+                    count(*) filter (where not success and severity = 'critical') as critical
+                from last group by stage order by stage""",
+                [as_of],
             ).to_arrow_table()
         manifest = publishing.publish(
             settings, as_of, run_id, ledger.to_pylist(), {"by_stage": checks.to_pylist()}

@@ -1,0 +1,289 @@
+"""No dbt test is an ornament: each singular and custom one has a mutation that makes it fail.
+
+The tests' compiled SQL runs on a copy of a home that a real night built, inside a transaction that
+breaks one thing and is rolled back. A test without an entry fails `test_every_assertion_is_here`.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+pytestmark = pytest.mark.xdist_group("history")
+
+STANDARD = {"not_null", "accepted_values", "relationships"}
+
+ONE = "rowid = (select min(rowid) from {table}{where})"
+
+
+def one(table: str, change: str, where: str = "") -> str:
+    """Update one row of a table."""
+    condition = ONE.format(table=table, where=f" where {where}" if where else "")
+    return f"update {table} set {change} where {condition}"
+
+
+LATEST = "as_of_date = (select max(as_of_date) from marts.core.dim_as_of)"
+LATE = f"update marts.{{}} set as_of_date = date '1999-01-01' where {LATEST}"
+RATE = "store_code = 'ALL' and pyramid_tier = 'ALL' and active_start > 0"
+
+# (singular test, what its failing row says, the mutation)
+MUTATIONS = [
+    ("assert_core_columns", "", "alter table marts.core.dim_store add column phone varchar"),
+    ("assert_core_columns", "", "alter table marts.core.dim_store add column fee_amount double"),
+    (
+        "assert_fct_complaint",
+        "complaint is in one of raw and fact only",
+        "delete from marts.core.fct_complaint where complaint_no = 'K1'",
+    ),
+    ("assert_fct_complaint", "a key without", one("marts.core.fct_complaint", "store_key = 4242")),
+    (
+        "assert_fct_complaint",
+        "a key without",
+        one("marts.core.fct_complaint", "channel_code = 'X'"),
+    ),
+    (
+        "assert_fct_complaint",
+        "milestones",
+        one("marts.core.fct_complaint", "first_response_minutes = -1"),
+    ),
+    (
+        "assert_fct_complaint",
+        "milestones",
+        one("marts.core.fct_complaint", "is_open = true", "resolved_at is not null"),
+    ),
+    ("assert_fct_complaint", "milestones", one("marts.core.fct_complaint", "max_level = 0")),
+    (
+        "assert_fct_customer_month",
+        "sales of customers differ",
+        one("marts.core.fct_customer_month", "net_sales_365d = net_sales_365d + 0.01", LATEST),
+    ),
+    ("assert_fct_customer_month", "date of the row", LATE.format("core.fct_customer_month")),
+    (
+        "assert_fct_customer_month",
+        "state, threshold",
+        one("marts.core.fct_customer_month", "churn_status = 'CHURNED'", "churn_status = 'ACTIVE'"),
+    ),
+    (
+        "assert_fct_customer_month",
+        "state, threshold",
+        one(
+            "marts.core.fct_customer_month",
+            "last_visit_on = as_of_date + 1",
+            "last_visit_on is not null",
+        ),
+    ),
+    (
+        "assert_fct_receipt",
+        "store-day differs",
+        one("marts.core.fct_receipt", "net_amount = net_amount + 0.01"),
+    ),
+    (
+        "assert_fct_receipt",
+        "store-day differs",
+        one("marts.core.fct_receipt", "source_version = 'x'"),
+    ),
+    (
+        "assert_fct_receipt",
+        "customer differs",
+        one("marts.core.fct_receipt", "customer_id = 'UNKNOWN'", "customer_id like 'M%'"),
+    ),
+    (
+        "assert_fct_sales_line",
+        "store-day differs from raw",
+        one("marts.core.fct_sales_line", "net_amount = net_amount + 0.01"),
+    ),
+    (
+        "assert_fct_sales_line",
+        "store-day differs from the ledger",
+        one("warehouse.ops.store_day", "count_rows = count_rows + 1", "status = 'CURRENT'"),
+    ),
+    (
+        "assert_fct_sales_line",
+        "a key without",
+        one("marts.core.fct_sales_line", "product_key = 4242"),
+    ),
+    (
+        "assert_fct_sales_line",
+        "a key without",
+        one("marts.core.fct_sales_line", "customer_id = 'nobody'"),
+    ),
+    (
+        "assert_fct_survey_answer",
+        "answer is in one of raw and fact only",
+        "delete from marts.core.fct_survey_answer where response_id = 'R1'",
+    ),
+    (
+        "assert_fct_survey_answer",
+        "a key without",
+        one("marts.core.fct_survey_answer", "card_key = 4242"),
+    ),
+    (
+        "assert_mart_churn_rate",
+        "total differs from mart_churn",
+        one("marts.marts.mart_churn_rate", "churned = churned + 1, retained = retained - 1", RATE),
+    ),
+    (
+        "assert_mart_churn_rate",
+        "total differs from stores",
+        one(
+            "marts.marts.mart_churn_rate",
+            "active_start = active_start + 1, retained = retained + 1",
+            "store_code <> 'ALL' and pyramid_tier = 'ALL'",
+        ),
+    ),
+    (
+        "assert_mart_churn_rate",
+        "total differs from tiers",
+        "delete from marts.marts.mart_churn_rate where pyramid_tier <> 'ALL' and active_start > 0",
+    ),
+    ("assert_mart_churn_rate", "date without a total", "delete from marts.marts.mart_churn_rate"),
+    (
+        "assert_mart_churn_rate",
+        "counts and rates disagree",
+        one("marts.marts.mart_churn_rate", "churn_rate = churn_rate + 0.1", RATE),
+    ),
+    (
+        "assert_mart_churn_rate",
+        "customer without a row in mart_churn",
+        one("marts.marts.mart_churn", "customer_id = 'nobody'"),
+    ),
+    (
+        "assert_mart_customer_value",
+        "customer without a row",
+        one("marts.marts.mart_customer_value", "customer_id = 'nobody'"),
+    ),
+    (
+        "assert_mart_customer_value",
+        "scored although",
+        one("marts.marts.mart_customer_value", "rfm_segment = null", "r_score is not null"),
+    ),
+    (
+        "assert_mart_customer_value",
+        "scored although",
+        one(
+            "marts.marts.mart_customer_value",
+            "value_365d = value_365d + 0.01",
+            "r_score is not null",
+        ),
+    ),
+    (
+        "assert_mart_customer_value",
+        "equal values with unequal scores",
+        "update marts.marts.mart_customer_value set f_score = 6 - f_score where rowid in (select max(rowid) "
+        f"from marts.marts.mart_customer_value where f_score <> 3 and {LATEST} "
+        "group by count_visits_365d having count(*) > 1)",
+    ),
+    (
+        "assert_mart_customer_value",
+        "tier is not the share",
+        one("marts.marts.mart_customer_value", "pyramid_tier = 'TOP'", "pyramid_tier = 'SMALL'"),
+    ),
+    (
+        "assert_mart_loyalty",
+        "customer without a row",
+        one("marts.marts.mart_loyalty", "customer_id = 'nobody'"),
+    ),
+    (
+        "assert_mart_loyalty",
+        "disagrees",
+        one("marts.marts.mart_loyalty", "loyalty_type = 'TRUE'", "loyalty_type = 'UNKNOWN'"),
+    ),
+    (
+        "assert_mart_loyalty",
+        "disagrees",
+        one("marts.marts.mart_loyalty", "behaviour_index = 101", "behaviour_index is not null"),
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def built(bulk: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("mutations") / "home"
+    shutil.copytree(bulk, home, symlinks=True)
+    return home
+
+
+@pytest.fixture(scope="module")
+def tests(built: Path) -> list[dict[str, Any]]:
+    manifest = json.loads((built / "dbt" / "target" / "manifest.json").read_text())
+    return [n for n in manifest["nodes"].values() if n["resource_type"] == "test"]
+
+
+@pytest.fixture
+def database(built: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(str(built / "warehouse.duckdb")) as connection:
+        connection.execute(f"attach '{built / 'marts.duckdb'}' as marts")
+        connection.execute("begin")
+        yield connection
+        connection.execute("rollback")
+
+
+def compiled(built: Path, test: dict[str, Any]) -> str:
+    folder = built / "dbt" / "target" / "compiled" / "kehu"
+    return next(folder.rglob(Path(test["path"]).name)).read_text()
+
+
+def kind(test: dict[str, Any]) -> str:
+    return str((test.get("test_metadata") or {}).get("name", "singular"))
+
+
+def test_every_assertion_is_here(tests: list[dict[str, Any]]) -> None:
+    singular = {t["name"] for t in tests if kind(t) == "singular"}
+    assert singular == {name for name, _, _ in MUTATIONS}
+    custom = {kind(t) for t in tests} - STANDARD - {"singular"}
+    assert custom == {"unique", "unique_combination", "contiguous_ranges"}
+
+
+def test_the_built_marts_pass(
+    built: Path, tests: list[dict[str, Any]], database: duckdb.DuckDBPyConnection
+) -> None:
+    for test in tests:
+        assert database.execute(compiled(built, test)).fetchall() == [], test["name"]
+
+
+@pytest.mark.parametrize(("name", "says", "mutation"), MUTATIONS)
+def test_singular(
+    built: Path,
+    tests: list[dict[str, Any]],
+    database: duckdb.DuckDBPyConnection,
+    name: str,
+    says: str,
+    mutation: str,
+) -> None:
+    test = next(t for t in tests if t["name"] == name)
+    database.execute(mutation)
+    rows = database.execute(compiled(built, test)).fetchall()
+    assert [r for r in rows if says in str(r)], f"{mutation} does not make {name} say {says!r}"
+
+
+def test_custom_generic(
+    built: Path, tests: list[dict[str, Any]], database: duckdb.DuckDBPyConnection
+) -> None:
+    """A row twice breaks each uniqueness; a range that ends a day early breaks each chain of ranges."""
+    seen = 0
+    for test in tests:
+        if kind(test) not in ("unique", "unique_combination", "contiguous_ranges"):
+            continue
+        model = test["attached_node"].split(".")[2]
+        folder = "marts" if model.startswith("mart_") else "core"
+        table = f"marts.{folder}.{model}"
+        if not database.execute(
+            "select 1 from information_schema.tables where table_catalog = 'marts' and table_name = ?",
+            [model],
+        ).fetchall():
+            continue
+        if kind(test) == "contiguous_ranges":
+            database.execute(one(table, "valid_to = valid_to - 1"))
+        else:
+            database.execute(f"insert into {table} select * from {table} where rowid = 0")
+        assert database.execute(compiled(built, test)).fetchall(), test["name"]
+        database.execute("rollback")
+        database.execute("begin")
+        seen += 1
+    assert seen > 20
