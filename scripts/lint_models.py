@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -37,6 +38,7 @@ from sqlglot.errors import SqlglotError
 
 PROJECT = Path(__file__).resolve().parents[1]
 AS_OF_DATE = "2017-12-31"
+STAMP = Path(sys.prefix) / ".models-linted"  # what was clean the last time, so a rerun is quick
 
 Manifest = dict[str, Any]
 Node = dict[str, Any]
@@ -453,12 +455,28 @@ def run_sqlfluff(work: Path) -> list[str]:
     return ["sqlfluff:", *kept] if kept else [f"sqlfluff: {done.stderr[-2000:]}"]
 
 
+def digest() -> str:
+    """A hash of all that the checks look at."""
+    named = ("dbt_project.yml", ".sqlfluff", ".sqlfluffignore", "requirements.lock")
+    files = [PROJECT / name for name in named] + [Path(__file__)]
+    for folder in ("models", "seeds", "dbt_project"):
+        files += [path for path in sorted((PROJECT / folder).rglob("*")) if path.is_file()]
+    content = hashlib.sha256()
+    for path in files:
+        content.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
+    return content.hexdigest()
+
+
 def main(
     sqlfluff: Annotated[bool, typer.Option("--sqlfluff", help="Run sqlfluff too.")] = False,
 ) -> None:
     """Check layers, descriptions, contracts and Spark SQL of the dbt models."""
     console = Console()
     problems: list[str] = []
+    now = digest()
+    if sqlfluff and STAMP.exists() and STAMP.read_text() == now:
+        console.print("  nothing has changed since they were clean")
+        return
     with tempfile.TemporaryDirectory(prefix="kehu-lint-") as folder:
         work = Path(folder)
         begun = time.monotonic()
@@ -483,6 +501,8 @@ def main(
         console.print(f"[red]{escape(problem)}[/]", highlight=False, soft_wrap=True)
     if problems:
         raise typer.Exit(1)
+    if sqlfluff:
+        STAMP.write_text(now)
 
 
 if __name__ == "__main__":
