@@ -1,4 +1,4 @@
-{{ config(materialized='table') }}
+{{ config(materialized='table', database=target.database, schema='intermediate') }}
 
 -- One digest per as_of_date of everything that the rows of that date can depend on: knowledge and
 -- sales up to the date, parameters and calendar. The digest has no load time and no run id in it,

@@ -306,9 +306,11 @@ def publish(as_of: date, run_id: str) -> dict[str, Any]:
             ).to_arrow_table()
             checks = connection.execute(
                 """with last as (
-                    select * from ops.check_result where as_of_date = ?
+                    select r.* from ops.check_result as r
+                    left join ops.batch as b on b.batch_id = r.batch_id
+                    where r.as_of_date = ? and (r.batch_id is null or b.run_id = r.run_id)
                     qualify row_number() over (
-                        partition by stage, check_id, feed, batch_id order by checked_at desc
+                        partition by r.stage, r.check_id, r.feed, r.batch_id order by r.checked_at desc
                     ) = 1
                 )
                 select stage, count(*) as checks, count(*) filter (where success) as passed,

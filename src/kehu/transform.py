@@ -101,6 +101,7 @@ def build(
             + "\n".join(problems)
         )
     if layer == "marts":
+        _drop_forgotten(settings)
         _mark_built(settings)
     return results
 
@@ -117,6 +118,24 @@ def _prepare(settings: Settings) -> bool:
         for schema, name, kind in left:
             connection.execute(f'drop {"view" if kind == "VIEW" else "table"} "{schema}"."{name}"')
     return other
+
+
+def _drop_forgotten(settings: Settings) -> None:
+    """Drop tables of models that are no longer in the project, so that they are not published."""
+    manifest = json.loads((settings.home / "dbt" / "target" / "manifest.json").read_text())
+    known = {
+        (node["schema"], node["alias"])
+        for node in manifest["nodes"].values()
+        if node["resource_type"] in ("model", "seed") and node["database"] == "marts"
+    }
+    with open_marts(settings.marts, read_only=False) as connection:
+        tables = connection.execute(
+            "select table_schema, table_name from information_schema.tables "
+            "where table_catalog = 'kehu'"
+        ).fetchall()
+        for schema, name in tables:
+            if (schema, name) not in known:
+                connection.execute(f'drop table "{schema}"."{name}"')
 
 
 def _mark_built(settings: Settings) -> None:
