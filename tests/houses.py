@@ -275,7 +275,7 @@ class House:
         return {b["path"]: b for b in night.load(night.ALL, run_id)["batches"]}
 
     def _row_rules(self, run_id: str, as_of: date) -> None:
-        contracts = read_contracts(self.settings.contracts)
+        contracts = read_contracts(Settings().contracts)  # KEHU_PROJECT may have changed
         run = self.settings.runs / run_id
         folders: dict[str, Path] = {}
         for path in sorted(run.glob("*.done.json")):

@@ -12,7 +12,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -298,14 +298,19 @@ def normalise_header(header: str) -> str:
 def read_contract(path: Path) -> Contract:
     """Read and validate one contract; ContractError names file, line and field."""
     try:
-        text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
+        return _parsed(path, path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ContractError(f"{path}: can not be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
         raise ContractError(f"{path}:{line}: is not UTF-8; save it as UTF-8") from None
+
+
+@lru_cache(maxsize=64)  # every step of a night reads the contracts, and they seldom change
+def _parsed(path: Path, text: str) -> Contract:
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ContractError(f"{path}:{line}: not valid YAML: {error.problem}") from None

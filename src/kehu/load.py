@@ -242,7 +242,8 @@ def _candidates(
             union select store_code, business_date from reject_day
             {"union select store_code, business_date from (" + declared + ")" if declared else ""}
         )
-        select d.store_code, d.business_date, {literal(meta.batch_id)} as batch_id, r.batch_no,
+        select d.store_code, d.business_date, {literal(meta.batch_id)} as batch_id,
+            coalesce(r.batch_no, {"null" if meta.batch_no is None else meta.batch_no})::integer as batch_no,
             {generated}::timestamp as generated_at,
             timestamp {literal(str(meta.arrived_at))} as arrived_at,
             {"true" if released else "coalesce(q.rows, 0) = 0 and (select rows from nameless) = 0"}

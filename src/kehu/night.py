@@ -130,7 +130,7 @@ def extract(chunk: str) -> dict[str, Any]:
         for item in content["deliveries"]:
             delivery = Delivery.model_validate(item)
             try:
-                meta = extract_batch(settings, contracts[delivery.feed], delivery)
+                meta = extract_batch(settings, contracts[delivery.feed], delivery, settled)
             except FileNotFoundError:
                 continue  # taken away between plan and extract; the next night sees what is there
             skipped = meta.batch_id in settled

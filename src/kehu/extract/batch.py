@@ -15,7 +15,7 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
@@ -47,6 +47,7 @@ class BatchMeta(BaseModel):
     stamp: str
     arrived_at: datetime
     generated_at: datetime | None = None
+    batch_no: int | None = None
     has_manifest: bool = False
     manifest_rows: int | None = None
     manifest_control_sum: Decimal | None = None
@@ -95,10 +96,13 @@ def scratch(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.close()
 
 
-def extract(settings: Settings, contract: Contract, delivery: Delivery) -> BatchMeta:
+def extract(
+    settings: Settings, contract: Contract, delivery: Delivery, settled: Container[str] = ()
+) -> BatchMeta:
     """Archive one delivery and make its batch; a file that can not be read becomes a refused batch.
 
-    Nothing is raised for bad data: the refusal stands in the meta, for the gate and the ledger.
+    `settled` are the batches that the warehouse holds: a copy of one changes nothing of it. Nothing
+    is raised for bad data: the refusal stands in the meta, for the gate and the ledger.
     """
     started = time.perf_counter()
     manifest = None
@@ -110,48 +114,70 @@ def extract(settings: Settings, contract: Contract, delivery: Delivery) -> Batch
         store_days = store_days or deliveries.store_days_from_name(contract, delivery.path)
     except FileRefused as error:
         refusal = error
-    card, archived = deliveries.archive(settings, delivery, store_days)
-    meta = _described(card, archived, contract)
-    if manifest is not None:
-        meta.has_manifest = True
-        meta.generated_at = manifest.generated_at
-        meta.manifest_rows = manifest.rows
-        meta.manifest_control_sum = manifest.control_sum
-        meta.is_simulated = manifest.simulated
-        if manifest.sha256 and manifest.sha256.lower() != card.sha256:
-            refusal = FileRefused(
-                "sha256",
-                f"{delivery.path}: its sha256 is {card.sha256}, the manifest says "
-                f"{manifest.sha256}; the file was cut or changed on its way: send it again",
-            )
-    meta.store_days = store_days
-    final = folder_of(settings, contract.feed, meta.batch_id)
-    with _alone(settings, meta.batch_id):
-        if refusal is None and _is_current(final, meta):
-            kept = read_meta(final)
-            for name in ("gate.json", "accepted.parquet", "quarantine.parquet"):
-                (final / name).unlink(missing_ok=True)
-            return kept
-        work = final.with_name(f".{final.name}")
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
-        if refusal is None:
+    sha256, archived = deliveries.archive(settings, delivery)
+    identity = deliveries.batch_id(contract.feed, sha256, store_days)
+    with _alone(settings, identity):
+        card = deliveries.settle_card(
+            identity, sha256, archived, delivery, is_settled=identity in settled
+        )
+        if card.delivery.manifest_text != delivery.manifest_text:
             try:
-                with scratch(settings) as connection:
-                    _make_rows(connection, settings, contract, meta, work)
+                refusal = None
+                manifest = deliveries.read_manifest(card.delivery, contract, settings.timezone)
             except FileRefused as error:
                 refusal = error
-            except DAMAGED as error:
+        meta = _described(card, archived, contract)
+        meta.store_days = store_days
+        if manifest is not None:
+            meta.has_manifest = True
+            meta.generated_at = manifest.generated_at
+            meta.batch_no = manifest.batch_no
+            meta.manifest_rows = manifest.rows
+            meta.manifest_control_sum = manifest.control_sum
+            meta.is_simulated = manifest.simulated
+            if manifest.sha256 and manifest.sha256.lower() != sha256:
                 refusal = FileRefused(
-                    "unreadable",
-                    f"{delivery.path}: can not be read to its end: {error}; send the file again",
+                    "sha256",
+                    f"{card.delivery.path}: its sha256 is {sha256}, the manifest says "
+                    f"{manifest.sha256}; the file was cut or changed on its way: send it again",
                 )
-        if refusal is not None:
-            meta.refused_rule, meta.refused_message = refusal.rule, str(refusal)
-        meta.seconds = round(time.perf_counter() - started, 3)
-        write_atomically(work / "meta.json", meta.model_dump_json(indent=1))
-        shutil.rmtree(final, ignore_errors=True)
-        os.replace(work, final)
+        return _made(settings, contract, meta, refusal, started)
+
+
+def _made(
+    settings: Settings,
+    contract: Contract,
+    meta: BatchMeta,
+    refusal: FileRefused | None,
+    started: float,
+) -> BatchMeta:
+    """The batch's folder, made anew unless it stands already."""
+    final = folder_of(settings, contract.feed, meta.batch_id)
+    if refusal is None and _is_current(final, meta):
+        kept = read_meta(final)
+        for name in ("gate.json", "accepted.parquet", "quarantine.parquet"):
+            (final / name).unlink(missing_ok=True)
+        return kept
+    work = final.with_name(f".{final.name}")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    if refusal is None:
+        try:
+            with scratch(settings) as connection:
+                _make_rows(connection, settings, contract, meta, work)
+        except FileRefused as error:
+            refusal = error
+        except DAMAGED as error:
+            refusal = FileRefused(
+                "unreadable",
+                f"{meta.path}: can not be read to its end: {error}; send the file again",
+            )
+    if refusal is not None:
+        meta.refused_rule, meta.refused_message = refusal.rule, str(refusal)
+    meta.seconds = round(time.perf_counter() - started, 3)
+    write_atomically(work / "meta.json", meta.model_dump_json(indent=1))
+    shutil.rmtree(final, ignore_errors=True)
+    os.replace(work, final)
     return meta
 
 
@@ -188,6 +214,7 @@ def _is_current(folder: Path, meta: BatchMeta) -> bool:
         "contract_digest",
         "store_days",
         "generated_at",
+        "batch_no",
         "has_manifest",
         "manifest_rows",
         "manifest_control_sum",

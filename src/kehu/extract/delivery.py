@@ -39,6 +39,7 @@ class Manifest(BaseModel):
     rows: int | None = Field(default=None, ge=0, lt=2**62)
     control_sum: Decimal | None = Field(default=None, max_digits=36, decimal_places=8)
     sha256: str | None = None
+    batch_no: int | None = Field(default=None, ge=0, lt=2**31)  # of store-days without rows
     generated_at: datetime | None = None
     store_days: list[tuple[str, date]] = []
     simulated: bool = False
@@ -194,12 +195,10 @@ def batch_id(feed: str, sha256: str, store_days: list[tuple[str, date]]) -> str:
     return f"{feed}-{hashlib.sha256(f'{feed}|{sha256}|{declared}'.encode()).hexdigest()[:16]}"
 
 
-def archive(
-    settings: Settings, delivery: Delivery, store_days: list[tuple[str, date]]
-) -> tuple[Archived, Path]:
-    """Copy the raw bytes under their sha256 (once) and write the card; bytes are never edited.
+def archive(settings: Settings, delivery: Delivery) -> tuple[str, Path]:
+    """Copy the raw bytes under their sha256, once; bytes are never edited.
 
-    Returns the card and the path of the archived bytes. A card that exists keeps its first arrival.
+    Returns the sha256 and the path of the archived bytes.
     """
     suffixes = "".join(Path(delivery.path.lower()).suffixes[-2:])
     digest = hashlib.sha256()
@@ -221,14 +220,28 @@ def archive(
         os.replace(temporary, kept)
     else:
         temporary.unlink()
-    identity = batch_id(delivery.feed, sha256, store_days)
-    card_path = folder / f"{identity}.json"
+    return sha256, kept
+
+
+def settle_card(
+    identity: str, sha256: str, kept: Path, delivery: Delivery, *, is_settled: bool
+) -> Archived:
+    """Write the card of a batch beside its bytes, and return it; it keeps its first arrival.
+
+    A rebuild knows nothing but the card. So what is in the warehouse already (`is_settled`) keeps the
+    manifest that it was loaded with, and a copy without a manifest takes none away.
+    """
+    card_path = kept.with_name(f"{identity}.json")
     arrived_at = delivery.arrived_at
     waivers: list[Waiver] = []
     if card_path.exists():
         known = read_card(card_path)
         arrived_at = min(arrived_at, known.delivery.arrived_at)
         waivers = known.waivers
+        is_copy = known.delivery.path != delivery.path
+        has_less = delivery.manifest_text is None and known.delivery.manifest_text is not None
+        if is_settled or (is_copy and has_less):
+            delivery = known.delivery
     card = Archived(
         batch_id=identity,
         sha256=sha256,
@@ -236,7 +249,7 @@ def archive(
         waivers=waivers,
     )
     write_card(card)
-    return card, kept
+    return card
 
 
 def read_card(path: Path) -> Archived:
