@@ -17,6 +17,7 @@ help: ## list the targets
 
 install: $(STAMP) ## put the locked dependencies and kehu into .venv
 
+# Bytecode is compiled once here: without it, each of the many processes of a night would compile.
 # uv comes from the lock as well, so nothing is installed that the lock does not know by its hash.
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Kehu needs Python 3.11 or later; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
@@ -25,7 +26,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@awk '/^uv==/ { on = 1; print; next } on && /^    --hash/ { print; next } { on = 0 }' requirements.lock | sed '$$ s/ *\\$$//' > $(VENV)/uv.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.txt
 	@echo "  downloading and linking (a few minutes the first time, then seconds)"
-	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes requirements.lock
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@echo "  done: $$($(BIN)/kehu --version)"
 	@touch $@

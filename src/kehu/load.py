@@ -167,10 +167,11 @@ def _load_store_days(
         where n.place = 1
             and (b.batch_id is distinct from n.batch_id or b.digest is distinct from n.digest)"""
     )
-    connection.execute(
-        """delete from raw.sales_line where (store_code, business_date) in
-        (select (store_code, business_date) from moved where had_owner)"""
-    )
+    if connection.execute("select 1 from moved where had_owner limit 1").fetchall():
+        connection.execute(
+            """delete from raw.sales_line where (store_code, business_date) in
+            (select (store_code, business_date) from moved where had_owner)"""
+        )
     winners = connection.execute("select distinct batch_id from moved order by 1").fetchall()
     for (winner,) in winners:
         owner = folder if winner == meta.batch_id else _accepted_again(settings, contracts, winner)
@@ -464,9 +465,8 @@ def _record_batch(
     }
     names = ", ".join(row)
     marks = ", ".join("?" for _ in row)
-    connection.execute(
-        f"insert or replace into ops.batch ({names}) values ({marks})", list(row.values())
-    )
+    connection.execute("delete from ops.batch where batch_id = ?", [meta.batch_id])
+    connection.execute(f"insert into ops.batch ({names}) values ({marks})", list(row.values()))
 
 
 def record_delivery(
@@ -479,7 +479,10 @@ def record_delivery(
 ) -> None:
     """Remember that this path, as it lies there now, has been dealt with."""
     connection.execute(
-        "insert or replace into ops.delivery values (?, ?, ?, ?, ?, ?, ?, ?)",
+        "delete from ops.delivery where path = ? and stamp = ?", [meta.path, meta.stamp]
+    )
+    connection.execute(
+        "insert into ops.delivery values (?, ?, ?, ?, ?, ?, ?, ?)",
         [meta.path, meta.stamp, meta.feed, meta.batch_id, status, rows_in, now(settings), run_id],
     )
 

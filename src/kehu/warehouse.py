@@ -118,6 +118,9 @@ def _connect(path: Path, settings: Settings, *, read_only: bool) -> duckdb.DuckD
                 "threads": settings.threads,
                 "temp_directory": str(spill),
                 "autoinstall_known_extensions": False,
+                # each batch is a transaction in the write-ahead log; the file is brought up to date
+                # at the end, not after every few batches
+                "checkpoint_threshold": "256MB",
             },
         )
     except duckdb.IOException as error:
@@ -166,7 +169,7 @@ create schema if not exists quarantine;
 create schema if not exists ops;
 create table if not exists ops.meta(schema_version integer, code_version varchar);
 create table if not exists ops.batch(
-    batch_id varchar primary key, feed varchar, path varchar, sha256 varchar, bytes bigint,
+    batch_id varchar, feed varchar, path varchar, sha256 varchar, bytes bigint,
     status varchar, arrived_at timestamp, generated_at timestamp, loaded_at timestamp, run_id varchar,
     as_of_date date, is_simulated boolean, encoding varchar, unknown_columns varchar, refused_by varchar,
     message varchar, waived varchar, rows_in bigint, rows_loaded bigint, rows_quarantined bigint,
@@ -175,7 +178,7 @@ create table if not exists ops.batch(
 );
 create table if not exists ops.delivery(
     path varchar, stamp varchar, feed varchar, batch_id varchar, status varchar, rows_in bigint,
-    seen_at timestamp, run_id varchar, primary key (path, stamp)
+    seen_at timestamp, run_id varchar
 );
 create table if not exists ops.store_day(
     store_code varchar, business_date date, batch_id varchar, batch_no integer, generated_at timestamp,

@@ -14,6 +14,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import threading
 import time
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
@@ -77,19 +78,32 @@ def read_meta(folder: Path) -> BatchMeta:
     return BatchMeta.model_validate_json((folder / "meta.json").read_text(encoding="utf-8"))
 
 
+_databases: dict[tuple[int, str, str, int], duckdb.DuckDBPyConnection] = {}
+_making = threading.Lock()
+
+
 @contextmanager
 def scratch(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
-    """An in-memory DuckDB with the installation's limits; it spills beside the warehouse."""
+    """A connection of its own to this process's in-memory DuckDB, with the installation's limits.
+
+    Temporary tables and registered names end with it. The database behind it is kept: making one
+    costs more than reading a small file. It spills beside the warehouse.
+    """
     spill = settings.home / "tmp"
-    spill.mkdir(parents=True, exist_ok=True)
-    connection = duckdb.connect(
-        config={
-            "memory_limit": settings.memory_limit,
-            "threads": settings.threads,
-            "temp_directory": str(spill),
-            "autoinstall_known_extensions": False,
-        }
-    )
+    key = (os.getpid(), str(spill), settings.memory_limit, settings.threads)
+    with _making:
+        if key not in _databases:  # by process: a connection does not survive a fork
+            spill.mkdir(parents=True, exist_ok=True)
+            _databases.clear()
+            _databases[key] = duckdb.connect(
+                config={
+                    "memory_limit": settings.memory_limit,
+                    "threads": settings.threads,
+                    "temp_directory": str(spill),
+                    "autoinstall_known_extensions": False,
+                }
+            )
+        connection = _databases[key].cursor()
     try:
         yield connection
     finally:

@@ -15,6 +15,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 from pydantic import BaseModel
 from sqlalchemy import Engine
 
@@ -149,29 +150,19 @@ def make_views(
                      control_sum::decimal(38,2) as control_sum)
             from batch_rows"""
         )
-        connection.execute(
-            "create table contract_column(feed varchar, column_name varchar, data_type varchar)"
-        )
-        connection.executemany(
-            "insert into contract_column values (?, ?, ?)",
-            [
-                (feed, name, column.sql_type.replace(" ", ""))
-                for feed, contract in contracts.items()
-                for name, column in contract.columns.items()
-            ],
-        )
-        connection.execute(
-            "create table batch_column"
-            "(_batch_id varchar, feed varchar, column_name varchar, data_type varchar)"
-        )
-        for batch in batches:
-            connection.execute(
-                f"""insert into batch_column
-                select {literal(batch.batch_id)}, {literal(batch.feed)}, column_name,
-                    replace(column_type, ' ', '')
-                from (describe select * from read_parquet({literal(str(batch.accepted_path))}))
-                where column_name not like '\\_%' escape '\\'"""
-            )
+        promised = {
+            (feed, name, column.sql_type.replace(" ", ""))
+            for feed, contract in contracts.items()
+            for name, column in contract.columns.items()
+        }
+        _table(connection, "contract_column", ["feed", "column_name", "data_type"], promised)
+        found = {
+            (batch.batch_id, batch.feed, field.name, _sql_type(field.type))
+            for batch in batches
+            for field in pq.read_schema(batch.accepted_path)
+            if not field.name.startswith("_")
+        }
+        _table(connection, "batch_column", ["_batch_id", "feed", "column_name", "data_type"], found)
         # a batch without the promised columns is refused by columns_and_types; it must not make
         # the checks of the others fail
         unfit = {
@@ -196,7 +187,9 @@ def make_views(
                 if paths
                 else f"select null::varchar as _batch_id, null::bigint as _line, {typed} where false"
             )
-            connection.execute(f"create view {feed} as {source}")
+            # a view, but over many files each query would open them all again
+            kind = "table" if len(paths) > MANY_FILES else "view"
+            connection.execute(f"create {kind} {feed} as {source}")
         for name, columns in REFERENCES.items():
             path = settings.reference / f"{name}.parquet"
             source = (
@@ -242,6 +235,34 @@ REFERENCES: dict[str, dict[str, str]] = {
     "known": {"kind": "varchar", "code": "varchar"},
     "newest": {"feed": "varchar", "newest_on": "date"},
 }
+
+
+MANY_FILES = 20
+
+_SQL_TYPES = {
+    "string": "VARCHAR",
+    "int32": "INTEGER",
+    "date32[day]": "DATE",
+    "timestamp[us]": "TIMESTAMP",
+}
+
+
+def _sql_type(kind: pa.DataType) -> str:
+    """The DuckDB name of a Parquet column's type, for those that a contract can have."""
+    name = str(kind).replace("large_string", "string").replace(" ", "")
+    decimal = name.removeprefix("decimal128")
+    return f"DECIMAL{decimal}" if decimal != name else _SQL_TYPES.get(name, name.upper())
+
+
+def _table(
+    connection: duckdb.DuckDBPyConnection, name: str, columns: list[str], rows: set[tuple[str, ...]]
+) -> None:
+    """A table of texts."""
+    ordered = sorted(rows)
+    data = {c: pa.array([row[i] for row in ordered], pa.string()) for i, c in enumerate(columns)}
+    connection.register("rows_to_keep", pa.table(data))
+    connection.execute(f"create table {name} as select * from rows_to_keep")
+    connection.unregister("rows_to_keep")
 
 
 def run_suites(database: Path, suites: dict[str, list[dict[str, Any]]]) -> list[CheckResult]:
