@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections.abc import Set
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -255,7 +256,7 @@ def _sql_type(kind: pa.DataType) -> str:
 
 
 def _table(
-    connection: duckdb.DuckDBPyConnection, name: str, columns: list[str], rows: set[tuple[str, ...]]
+    connection: duckdb.DuckDBPyConnection, name: str, columns: list[str], rows: Set[tuple[str, ...]]
 ) -> None:
     """A table of texts."""
     ordered = sorted(rows)
