@@ -277,6 +277,16 @@ REFUSALS: dict[str, tuple[bytes, str, str, str]] = {
     "Parquet cut off": (PARQUET.getvalue()[:-30], "a.parquet", "unreadable", "not a whole Parquet"),
     "not Parquet": (b"PAR1", "a.parquet", "unreadable", "is not a whole Parquet file"),
     "empty Parquet": (b"", "a.parquet", "unreadable", "is not a whole Parquet file"),
+    "Parquet with a broken page": (
+        PARQUET.getvalue()[:4] + b"\xff" * 60 + PARQUET.getvalue()[64:],
+        "a.parquet",
+        "unreadable",
+        "is not a whole Parquet file",
+    ),
+    "a value longer than a block": (
+        (as_csv(stores(1)) + 'S2,"' + "z\n" * (5 << 19) + '",X\n').encode(), "a.csv", "unreadable",
+        "can not be read as delimited text: straddling",
+    ),
     "garbage": (bytes(range(256)) * 40, "a.csv", "header", "required column(s) missing"),
     "UTF-16 without its mark": (as_csv(stores(1)).encode("utf-16-le"), "a.csv", "header", "missing"),
     "JSON lines without a known key": (b'{"x": 1}\n', "a.jsonl", "header", "missing: store_code"),
@@ -299,6 +309,7 @@ def test_a_file_that_can_not_be_read_is_refused_with_its_reason(case: str, house
     assert (meta.refused_rule, meta.rows_in) == (rule, 0)
     assert (meta.refused_message or "").startswith(f"{path}: ")
     assert part in (meta.refused_message or "")
+    assert "Traceback" not in (meta.refused_message or "")
     assert meta.archived.read_bytes() == data
     verdict = house.judge(path)[path]
     assert (verdict.passed, verdict.refused_by) == (False, [rule])

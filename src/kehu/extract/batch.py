@@ -298,8 +298,8 @@ def _delimited(
 
 def _refusal_within(path: str, text: str) -> tuple[str, str]:
     """Rule and message of a refusal that DuckDB has wrapped in its own words."""
-    at = text.find(f"{path}: ")
-    return "unreadable", text[at:] if at >= 0 else f"{path}: can not be read: {text}"
+    told = text[max(text.find(f"{path}: "), 0) :].partition(" Detail: Python exception")[0]
+    return "unreadable", told if told.startswith(path) else f"{path}: can not be read: {told}"
 
 
 def _json_lines(
@@ -377,13 +377,12 @@ def _parquet(
             typed_query(contract, columns, meta.batch_id, settings.timezone),
             work / "rows.parquet",
         )
-    except (
-        duckdb.InvalidInputException,
-        duckdb.IOException,
-        duckdb.SerializationException,
-    ) as error:
+    except duckdb.OutOfMemoryException:
+        raise
+    except duckdb.Error as error:  # damage surfaces as any of DuckDB's errors
+        told = str(error).splitlines()[0]
         raise FileRefused(
-            "unreadable", f"{meta.path}: is not a whole Parquet file: {error}"
+            "unreadable", f"{meta.path}: is not a whole Parquet file: {told}"
         ) from None
     empty = pa.schema([("_line", pa.int64()), ("raw_text", pa.string()), ("detail", pa.string())])
     return empty.empty_table()
