@@ -143,7 +143,7 @@ def print_loaded(batches: list[dict[str, Any]]) -> None:
         table.add_row("total", *(f"{sum(line[i] for line in feeds.values()):,}" for i in range(7)))
     out.print(table)
     for batch in batches:
-        if batch["message"] and batch["status"] in ("HELD", "SUPERSEDED"):
+        if batch["message"] and batch["status"] not in ("REFUSED", "SKIPPED"):
             out.print(
                 f"[yellow]{batch['status'].lower()}[/] {batch['message']}",
                 highlight=False,
@@ -180,7 +180,7 @@ def print_published(manifest: dict[str, Any]) -> None:
         out.print(
             f"[yellow]pinned[/] readers still see {manifest['pinned']}; `kehu publish` shows the newest"
         )
-    out.print(f"{settings.published / 'marts.duckdb'}", highlight=False, soft_wrap=True)
+    out.print(f"{settings.published / publish.ANOTHER_NAME}", highlight=False, soft_wrap=True)
 
 
 def _figure(value: Any) -> str:

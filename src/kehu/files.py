@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 
@@ -16,6 +17,15 @@ def write_atomically(path: Path, data: str | bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     replace_durably(temporary, path)
+
+
+def same_file(source: Path, target: Path) -> None:
+    """Give a file a second name; a copy where the file system knows no hard links."""
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def replace_durably(temporary: Path, path: Path) -> None:

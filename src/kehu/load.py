@@ -194,6 +194,11 @@ def _load_store_days(
             f"Look: kehu quarantine show {meta.batch_id}; to take it as it is: "
             f"kehu replay {meta.batch_id} --waive held --reason '...'"
         )
+    elif not days:
+        result.message = (
+            f"{meta.path}: has no rows and names no store-day, so it says nothing; a day without "
+            "sales is declared by store_days in the manifest"
+        )
     elif result.status == "SUPERSEDED":
         result.message = f"{meta.path}: a newer version of each of its store-days is loaded already"
 

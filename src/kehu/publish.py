@@ -19,7 +19,7 @@ from kehu import __version__
 from kehu.clock import now
 from kehu.errors import CheckFailed, KehuError
 from kehu.extract.typing import literal, quoted
-from kehu.files import write_atomically
+from kehu.files import same_file, write_atomically
 from kehu.gate.expect import CheckResult, read_suite, run_suites
 from kehu.settings import Settings
 from kehu.warehouse import SCHEMA_VERSION, STORAGE_VERSION, open_marts
@@ -51,9 +51,8 @@ def audit(settings: Settings) -> list[CheckResult]:
     }
     folder = settings.home / "gx"
     folder.mkdir(parents=True, exist_ok=True)
-    opened_as = folder / f"{ANOTHER_NAME}"
-    opened_as.unlink(missing_ok=True)
-    os.link(settings.marts, opened_as)
+    opened_as = folder / ANOTHER_NAME
+    same_file(settings.marts, opened_as)
     try:
         results = run_suites(opened_as, suites)
     finally:
@@ -114,7 +113,7 @@ def publish(
             ],
         }
     _copy_durably(settings.marts, work / "marts.duckdb")
-    os.link(work / "marts.duckdb", work / ANOTHER_NAME)
+    same_file(work / "marts.duckdb", work / ANOTHER_NAME)
     write_atomically(work / "manifest.json", json.dumps(manifest, indent=1, default=str))
     os.replace(work, settings.publications / identity)
     pinned = pinned_publication(settings)

@@ -225,6 +225,7 @@ def _prepare(connection: duckdb.DuckDBPyConnection, contracts: dict[str, Contrac
     else:
         _migrate(connection)
     for contract in contracts.values():
+        _refuse_exposed(connection, contract)
         wanted = {n: contract.columns[n].sql_type for n in contract.plain_columns}
         _ensure_table(connection, "raw", contract.feed, wanted | lineage(contract))
         if contract.pii_columns:
@@ -234,6 +235,22 @@ def _prepare(connection: duckdb.DuckDBPyConnection, contracts: dict[str, Contrac
             versions = {"_version_at": "timestamp", "_row_hash": "varchar", "_batch_id": "varchar"}
             _ensure_table(connection, "pii", contract.feed, columns | versions)
     connection.execute("commit")
+
+
+def _refuse_exposed(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
+    """A column that has become personal data must not go on standing in raw."""
+    found = connection.execute(
+        "select column_name from information_schema.columns "
+        "where table_schema = 'raw' and table_name = ?",
+        [contract.feed],
+    ).fetchall()
+    exposed = [name for (name,) in found if name in contract.pii_columns]
+    if exposed:
+        raise KehuError(
+            f"expectations/feeds/{contract.feed}.yml: {', '.join(exposed)} is personal data (pii) in "
+            "the contract, but stands in the warehouse outside of pii; `kehu rebuild` makes the "
+            "warehouse again without it"
+        )
 
 
 def _migrate(connection: duckdb.DuckDBPyConnection) -> None:

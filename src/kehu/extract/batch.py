@@ -395,7 +395,8 @@ def _match_header(contract: Contract, meta: BatchMeta, header: list[str]) -> dic
     for position, name in enumerate(header):
         column = contract.headers.get(normalise_header(name))
         if column is None:
-            meta.unknown_columns.append(name)
+            if contract.drift != "discard_column":  # which says that nobody wants to hear of them
+                meta.unknown_columns.append(name)
         elif column in present:
             raise FileRefused(
                 "header",

@@ -5,7 +5,6 @@ Everything is SQL over the batch's Parquet. A clean batch costs three aggregates
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +15,7 @@ from pydantic import BaseModel
 from kehu.extract.batch import BatchMeta, raw_texts
 from kehu.extract.typing import literal, quoted
 from kehu.feeds import Contract
+from kehu.files import same_file
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def split(
         control_unparsed=(total[2] if contract.control_sum else 0) + meta.rows_broken,
     )
     if meta.rows_broken == 0 and _is_clean(connection, contract, rows):
-        os.link(folder / "rows.parquet", accepted)
+        same_file(folder / "rows.parquet", accepted)
         return result
     _judge(connection, contract, rows)
     _write_accepted(connection, contract, accepted)
