@@ -21,6 +21,7 @@ from collections import Counter
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import pytest
 from nights import KEHU, differences, environment, marts_of, night
 
@@ -53,11 +54,28 @@ def drop(landing: Path, first: date, last: date) -> None:
         )  # fmt: skip
 
 
+def keep_products(landing: Path) -> None:
+    """A sample of three days needs the products that were sold on them, not all 92,331."""
+    with duckdb.connect() as connection:
+        drops = f"read_csv('{landing}/{{}}', all_varchar = true)"
+        sales = drops.format("sales_line/*.csv")
+        products = landing / "product" / "products.csv"
+        kept = connection.execute(
+            f"""select p.* from {drops.format("product/products.csv")} as p
+            where sku_code in (select sku_code from {sales}) order by sku_code"""
+        ).to_arrow_table()
+        connection.register("kept", kept)
+        connection.execute(f"copy kept to '{products}' (header)")
+    manifest = products.with_name("products.csv.manifest.json")
+    manifest.write_text(json.dumps({"rows": kept.num_rows, "generated_at": "2017-01-01T00:00:00"}))
+
+
 @pytest.fixture(scope="module")
 def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two days published, the third in the landing folder."""
     root = tmp_path_factory.mktemp("crash") / "ready"
     drop(root / "landing", DAYS[0], DAYS[1])
+    keep_products(root / "landing")
     night(root / "home", root / "landing", DAYS[1])
     drop(root / "landing", LAST, LAST)
     return root
