@@ -36,7 +36,7 @@ demo: $(STAMP) ## load a real year, run three nights on top, print what came of 
 
 test: lint ## everything that must hold: linters, dbt unit tests, pytest (about ten minutes)
 	@echo "pytest"
-	@PYTHONPATH=tests $(BIN)/python -m pytest -p counts -n 2 --dist loadgroup -m "not long" --durations 15
+	@PYTHONPATH=tests $(BIN)/python -m pytest -p counts -n 2 --dist loadscope --no-loadscope-reorder -m "not long" --durations 15
 
 test-long: $(STAMP) ## the tests that take long: a hundred kills, the whole year in random order
 	@$(BIN)/python -m pytest -m long --durations 0

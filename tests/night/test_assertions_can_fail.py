@@ -15,8 +15,6 @@ from typing import Any
 import duckdb
 import pytest
 
-pytestmark = pytest.mark.xdist_group("history")
-
 STANDARD = {"not_null", "accepted_values", "relationships"}
 
 ONE = "rowid = (select min(rowid) from {table}{where})"

@@ -45,8 +45,6 @@ CHAIN = [
     "publish",
 ]
 
-pytestmark = pytest.mark.xdist_group("crashes")
-
 
 def drop(landing: Path, first: date, last: date) -> None:
     for script in ("complete_journey.py", "simulate_service.py"):

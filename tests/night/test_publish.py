@@ -18,7 +18,6 @@ from kehu import publish
 from kehu.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.xdist_group("history")
 
 
 @pytest.fixture

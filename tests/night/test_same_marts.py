@@ -12,11 +12,8 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
-import pytest
 from history import LAST, NIGHTS, Drop
 from nights import differences, marts_of, night, run
-
-pytestmark = pytest.mark.xdist_group("history")
 
 
 def warehouse(home: Path, query: str) -> list[tuple[object, ...]]:

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LAST = date(2017, 12, 31)
 GIB = 1 << 30
 
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("year")]
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
