@@ -12,8 +12,9 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -207,7 +208,7 @@ def load(group: str, run_id: str) -> dict[str, Any]:
     with (
         step(settings, run_id, f"load:{group}") as facts,
         warehouse.writer_lock(settings, f"load {group}"),
-        warehouse.open_warehouse(settings, contracts) as connection,
+        _whole_warehouse(settings, contracts) as connection,
     ):
         items = _extracted(settings, group, run_id)
         metas = {d["batch_id"]: folder_of(settings, d["feed"], d["batch_id"]) for d in items}
@@ -258,7 +259,7 @@ def transform(
         warehouse.writer_lock(settings, f"dbt build {layer}"),
     ):
         if layer == "core":
-            with warehouse.open_warehouse(settings, contracts) as connection:
+            with _whole_warehouse(settings, contracts) as connection:
                 # what this build is made of, for the manifest
                 target = _folder(settings, run_id) / "ledger.parquet"
                 connection.execute(
@@ -453,9 +454,10 @@ def rebuild(as_of: date, progress: Progress | None = None) -> dict[str, Any]:
     settings = Settings()
     run_id = new_run_id(settings)
     with warehouse.writer_lock(settings, "rebuild"):
-        aside = settings.home / "before-rebuild"
+        aside = _aside(settings)
         _put_back(settings, aside)  # of a rebuild that was killed
         aside.mkdir(parents=True, exist_ok=True)
+        _rebuilding.add(aside)
         for path in _replaceable(settings):
             if path.exists():
                 os.replace(path, aside / path.name)
@@ -466,8 +468,31 @@ def rebuild(as_of: date, progress: Progress | None = None) -> dict[str, Any]:
         except BaseException:
             _put_back(settings, aside)
             raise
-        shutil.rmtree(aside)
+        finally:
+            _rebuilding.discard(aside)
+        done = settings.home / "tmp" / "before-rebuild"
+        os.replace(aside, done)  # in one step: from here on nobody would put it back
+        shutil.rmtree(done)
     return report
+
+
+_rebuilding: set[Path] = set()
+
+
+def _aside(settings: Settings) -> Path:
+    return settings.home / "before-rebuild"
+
+
+@contextmanager
+def _whole_warehouse(
+    settings: Settings, contracts: dict[str, Contract]
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The warehouse; where a rebuild was killed on the way, first the one that it had set aside."""
+    aside = _aside(settings)
+    if aside not in _rebuilding:
+        _put_back(settings, aside)
+    with warehouse.open_warehouse(settings, contracts) as connection:
+        yield connection
 
 
 def _replaceable(settings: Settings) -> list[Path]:

@@ -162,6 +162,24 @@ def test_a_night_that_is_published_is_known(home: Path, tmp_path: Path) -> None:
     assert not steps.is_published(LAST), "something newer is loaded than readers see"
 
 
+def test_a_killed_rebuild_is_undone_by_the_next_load(home: Path) -> None:
+    """What a rebuild had set aside when it died is the warehouse again; its half-made one is gone."""
+    aside = home / "before-rebuild"
+    aside.mkdir()
+    for name in ("warehouse.duckdb", "marts.duckdb", "reference", "dbt"):
+        (home / name).rename(aside / name)
+    with duckdb.connect(str(home / "warehouse.duckdb")) as half:
+        half.execute("create table half_made(i integer)")
+    steps.plan("masters", "run-after")
+    steps.gate("masters", LAST, "run-after")
+    steps.load("masters", "run-after")
+    assert not aside.exists()
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as connection:
+        tables = connection.execute("select table_name from information_schema.tables").fetchall()
+        assert ("half_made",) not in tables
+        assert connection.execute("select count(*) from ops.batch").fetchall() == [(67,)]
+
+
 @pytest.mark.long
 def test_duckdb_1_2_opens_the_published_file(bulk: Path, tmp_path: Path) -> None:
     """With the old engine itself, in an environment of its own."""
