@@ -49,8 +49,6 @@
         "stage_decline_ratio": "decimal(9, 6)",
         "stage_spend_days": "integer",
         "regularity_min_gaps": "integer",
-        "behaviour_high_pct": "integer",
-        "behaviour_medium_pct": "integer",
         "attitude_high": "decimal(9, 3)",
         "attitude_max_age_days": "integer",
         "attitude_constructs": "string",
