@@ -39,7 +39,7 @@ test: lint ## everything that must hold: linters, dbt unit tests, pytest (about 
 	@PYTHONPATH=tests $(BIN)/python -m pytest -p counts -n 2 --dist loadscope --no-loadscope-reorder -m "not long" --durations 15
 
 test-long: $(STAMP) ## the tests that take long: a hundred kills, the whole year in random order
-	@$(BIN)/python -m pytest -m long --durations 0
+	@PYTHONPATH=tests $(BIN)/python -m pytest -p counts -n 2 --dist loadscope --no-loadscope-reorder -m long --durations 0 -rP
 
 lint: $(STAMP) ## ruff, mypy, sqlfluff, layers and Spark SQL
 	@echo "ruff"

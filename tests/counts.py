@@ -21,3 +21,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section("counts")
     for words, count in counts.items():
         terminalreporter.write_line(f"{count:>6} {words}")
+    if "kills" in recorded:
+        terminalreporter.write_line(f"nights killed in the midst of: {recorded['kills']}")

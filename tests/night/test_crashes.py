@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -206,7 +207,13 @@ def enough(landed: Counter[str], kills: int) -> bool:
     )
 
 
-def test_killed_nights_end_in_the_same_rows(ready: Path, undisturbed: Path) -> None:
+def told(landed: Counter[str]) -> str:
+    return ", ".join(f"{step} {count}" for step, count in landed.most_common())
+
+
+def test_killed_nights_end_in_the_same_rows(
+    ready: Path, undisturbed: Path, record_property: Callable[[str, object], None]
+) -> None:
     landed, found = run_chains(ready, undisturbed, [CHAIN] * 2, seed=20170303)
     for attempt in range(3):  # where a step ended before its kill
         if enough(landed, 20):
@@ -217,13 +224,15 @@ def test_killed_nights_end_in_the_same_rows(ready: Path, undisturbed: Path) -> N
         again, differing = run_chains(ready, undisturbed, [more], seed=attempt)
         landed += again
         found += differing
-    print(f"\nkills that landed: {dict(landed)}")
+    record_property("kills", told(landed))
     assert found == []
     assert enough(landed, 20), landed
 
 
 @pytest.mark.long
-def test_a_hundred_kills(ready: Path, undisturbed: Path) -> None:
+def test_a_hundred_kills(
+    ready: Path, undisturbed: Path, record_property: Callable[[str, object], None]
+) -> None:
     landed: Counter[str] = Counter()
     found: list[str] = []
     for attempt in range(30):
@@ -232,6 +241,6 @@ def test_a_hundred_kills(ready: Path, undisturbed: Path) -> None:
         found += differing
         if sum(landed.values()) >= 100:
             break
-    print(f"\nkills that landed: {dict(landed)}")
+    record_property("kills", told(landed))
     assert found == []
     assert sum(landed.values()) >= 100
