@@ -7,7 +7,7 @@ import getpass
 import json
 import sys
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, ParamSpec, TypeVar
 
 import duckdb
@@ -43,6 +43,26 @@ AsOf = Annotated[
     datetime,
     typer.Option("--as-of", formats=["%Y-%m-%d"], help="The day that the marts speak for."),
 ]
+
+
+OrLastAsOf = Annotated[
+    datetime | None,
+    typer.Option(
+        "--as-of",
+        formats=["%Y-%m-%d"],
+        help="The day that the marts speak for; else the published one.",
+    ),
+]
+
+
+def _or_published(as_of: datetime | None) -> date:
+    """The given date, else that of the current publication."""
+    if as_of is not None:
+        return as_of.date()
+    manifest = publish.current_manifest(Settings())
+    if manifest is None:
+        raise KehuError("nothing is published yet, so name the date: --as-of DATE")
+    return date.fromisoformat(manifest["as_of_date"])
 
 
 def for_operators(command: Callable[P, R]) -> Callable[P, R]:
@@ -274,7 +294,7 @@ def _print_rows(query: str, connection: duckdb.DuckDBPyConnection | None = None)
 @for_operators
 def replay_command(
     batch: Annotated[list[str], typer.Argument(help="Batches to judge and load again.")],
-    as_of: AsOf,
+    as_of: OrLastAsOf = None,
     waive: Annotated[
         list[str] | None,
         typer.Option(help="Let the batch pass this critical check; needs --reason."),
@@ -289,14 +309,14 @@ def replay_command(
         night.waive(identity, waive or [], reason, getpass.getuser())
     run_id = night.new_run_id(settings)
     chunks = night.replay(batch, run_id)
-    print_night(night.night(as_of.date(), progress=_progress, chunks=chunks, run_id=run_id))
+    print_night(night.night(_or_published(as_of), progress=_progress, chunks=chunks, run_id=run_id))
 
 
 @app.command("rebuild")
 @for_operators
-def rebuild_command(as_of: AsOf) -> None:
+def rebuild_command(as_of: OrLastAsOf = None) -> None:
     """Make warehouse and marts again from the archive alone."""
-    print_night(night.rebuild(as_of.date(), progress=_progress))
+    print_night(night.rebuild(_or_published(as_of), progress=_progress))
 
 
 @app.command("rollback")
