@@ -471,6 +471,7 @@ def rebuild(as_of: date, progress: Progress | None = None) -> dict[str, Any]:
         finally:
             _rebuilding.discard(aside)
         done = settings.home / "tmp" / "before-rebuild"
+        shutil.rmtree(done, ignore_errors=True)
         os.replace(aside, done)  # in one step: from here on nobody would put it back
         shutil.rmtree(done)
     return report
