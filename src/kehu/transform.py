@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -147,8 +148,6 @@ def _mark_built(settings: Settings) -> None:
 
 def _models_digest(settings: Settings) -> str:
     """Of all SQL that decides what incremental tables hold; a change of it means a full refresh."""
-    import hashlib
-
     digest = hashlib.sha256()
     for folder in ("models", "dbt_project/macros"):
         for path in sorted((settings.project / folder).rglob("*.sql")):

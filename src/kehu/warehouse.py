@@ -6,7 +6,6 @@ import fcntl
 import json
 import os
 import socket
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -299,8 +298,3 @@ def _ensure_table(
                 f"expectations/feeds/{table}.yml: column {name} is {kind} in the contract, but "
                 f"{found[name]} in the warehouse; `kehu rebuild` makes the warehouse again with the new type"
             )
-
-
-def command_line() -> str:
-    """What this process was started as, for the lock's owner line."""
-    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200]
