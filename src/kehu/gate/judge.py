@@ -54,8 +54,9 @@ def judge(
     """
     verdicts: dict[str, Verdict] = {}
     judged: list[Judged] = []
-    for folder in folders:
-        meta = read_meta(folder)
+    read = {folder: read_meta(folder) for folder in folders}
+    metas = {meta.batch_id: meta for meta in read.values()}
+    for folder, meta in read.items():
         started = time.perf_counter()
         verdict = Verdict(
             batch_id=meta.batch_id,
@@ -77,7 +78,6 @@ def judge(
             judged.append(_as_judged(meta, verdict.split, folder))
         verdict.seconds = round(time.perf_counter() - started, 3)
     results = validate_feeds(settings, contracts, feeds, judged, as_of, run_id)
-    metas = {meta.batch_id: meta for meta in map(read_meta, folders)}
     general: list[CheckResult] = []
     for result in results:
         if result.batch_id is None or result.batch_id not in verdicts:
@@ -90,8 +90,8 @@ def judge(
                 f"{metas[result.batch_id].path}: {result.description}; found: {result.observed}"
             )
             _fail(verdict, metas[result.batch_id], result.check_id, message)
-    for folder in folders:
-        verdict = verdicts[read_meta(folder).batch_id]
+    for folder, meta in read.items():
+        verdict = verdicts[meta.batch_id]
         write_atomically(folder / "gate.json", verdict.model_dump_json(indent=1))
     return list(verdicts.values()), general
 
