@@ -1,4 +1,5 @@
--- Sales of the latest date reconcile with the lines, and state, threshold and dates agree.
+-- Sales of the latest date reconcile with the lines, visits with the fact of visits, and state,
+-- threshold and dates agree.
 with customer_months as (
     select * from {{ ref('fct_customer_month') }}
 ),
@@ -43,6 +44,21 @@ customer_sales as (
     left join customer_months on as_of_dates.as_of_date = customer_months.as_of_date
     where as_of_dates.is_latest
     group by as_of_dates.as_of_date
+),
+
+known_visits as (
+    select
+        as_of_dates.as_of_date,
+        visits.customer_id,
+        count(*) as count_visits,
+        min(visits.visit_on) as first_visit_on,
+        max(visits.visit_on) as last_visit_on
+    from as_of_dates
+    inner join {{ ref('fct_visit') }} as visits
+        on
+            as_of_dates.as_of_date >= visits.known_from
+            and as_of_dates.as_of_date < visits.known_to
+    group by as_of_dates.as_of_date, visits.customer_id
 )
 
 select
@@ -84,3 +100,19 @@ where
     or churned_on > as_of_date
     or (was_active_at_start and was_churned_at_start)
     or (churned_in_period and not was_active_at_start)
+
+union all
+
+select
+    'visits differ from fct_visit' as failure,
+    coalesce(customer_months.customer_id, known_visits.customer_id) as customer_id,
+    coalesce(customer_months.as_of_date, known_visits.as_of_date) as as_of_date
+from customer_months
+full outer join known_visits
+    on
+        customer_months.customer_id = known_visits.customer_id
+        and customer_months.as_of_date = known_visits.as_of_date
+where
+    coalesce(customer_months.count_visits, 0) <> coalesce(known_visits.count_visits, 0)
+    or customer_months.first_visit_on is distinct from known_visits.first_visit_on
+    or customer_months.last_visit_on is distinct from known_visits.last_visit_on

@@ -604,6 +604,10 @@ customer_visits as (
         customer_id,
         min(visit_on) as first_visit_on,
         max(visit_on) as last_visit_on,
+        min(next_visit_on) as second_visit_on,
+        min(case
+            when is_spell_ended or (next_visit_on is null and churn_on <= as_of_date) then churn_on
+        end) as first_churned_on,
         count(*) as count_visits,
         count(case when visit_on > as_of_date - window_days then 1 end) as count_visits_365d,
         sum(case when visit_on > as_of_date - window_days then count_sale_receipts else 0 end)
@@ -712,6 +716,9 @@ edges as (
     select as_of_date - 2 * stage_spend_days as edge_date from work_list
     union
     select as_of_date - 4 * stage_spend_days as edge_date from work_list
+    union
+    -- what is older than every window still counts for the totals
+    select {{ first_day() }} as edge_date
 
 ),
 
@@ -744,9 +751,6 @@ slices_known as (
         end as spend_period
     from work_list
     inner join day_slices on work_list.as_of_date > day_slices.slice_date
-    where
-        day_slices.slice_date >= work_list.as_of_date - work_list.window_days
-        or day_slices.slice_date >= work_list.as_of_date - 4 * work_list.stage_spend_days
 
 ),
 
@@ -986,7 +990,11 @@ customer_sales as (
             when slices_known.spend_period = 3
                 then customer_slices.net_sales - customer_slices.bulk_net_sales
             else 0
-        end) as sales_previous_180d
+        end) as sales_previous_180d,
+        sum(customer_slices.net_sales) as net_sales_total,
+        sum(customer_slices.margin) as margin_total,
+        sum(customer_slices.count_lines) as count_lines_total,
+        sum(customer_slices.count_costed_lines) as count_costed_lines_total
     from customer_slices
     inner join slices_known
         on
@@ -1189,6 +1197,8 @@ measured as (
         shared_cards.customer_id is not null as is_shared_card,
         customer_visits.first_visit_on,
         customer_visits.last_visit_on,
+        customer_visits.second_visit_on,
+        customer_visits.first_churned_on,
         coalesce(customer_visits.count_visits, 0) as count_visits,
         coalesce(customer_visits.count_visits_365d, 0) as count_visits_365d,
         coalesce(customer_visits.count_receipts_365d, 0) as count_receipts_365d,
@@ -1223,6 +1233,10 @@ measured as (
         coalesce(customer_sales.sales_previous_90d, 0) as sales_previous_90d,
         coalesce(customer_sales.sales_90d + customer_sales.sales_previous_90d, 0) as sales_180d,
         coalesce(customer_sales.sales_previous_180d, 0) as sales_previous_180d,
+        coalesce(customer_sales.net_sales_total, 0) as net_sales_total,
+        coalesce(customer_sales.margin_total, 0) as margin_total,
+        coalesce(customer_sales.count_lines_total, 0) as count_lines_total,
+        coalesce(customer_sales.count_costed_lines_total, 0) as count_costed_lines_total,
         coalesce(complaints.count_complaints_365d, 0) as count_complaints_365d,
         attitudes.attitude_score,
         attitudes.attitude_survey_date,
@@ -1320,6 +1334,11 @@ compared as (
                 then 'LINES_WITHOUT_COST'
         end as margin_missing_reason,
         case
+            when coalesce(company.count_costed_lines_365d, 0) = 0 then 'NO_COST_FEED'
+            when measured.count_costed_lines_total < measured.count_lines_total
+                then 'LINES_WITHOUT_COST'
+        end as margin_total_missing_reason,
+        case
             when measured.count_gaps > 1 and measured.sum_gap_days > 0
                 then sqrt(
                     (
@@ -1353,6 +1372,7 @@ select
 
     -- visits
     first_visit_on,
+    second_visit_on,
     last_visit_on,
     cast(count_visits as integer) as count_visits,
     cast(count_visits_365d as integer) as count_visits_365d,
@@ -1378,6 +1398,10 @@ select
     ) as value_365d,
     value_basis,
     net_sales_365d < 0 as is_returns_exceed_sales,
+    cast(net_sales_total as decimal(18, 2)) as net_sales_total,
+    cast(case when margin_total_missing_reason is null then margin_total end as decimal(18, 2))
+        as margin_total,
+    margin_total_missing_reason,
     cast(sales_90d as decimal(18, 2)) as sales_90d,
     cast(sales_previous_90d as decimal(18, 2)) as sales_previous_90d,
     seasonal_index,
@@ -1418,6 +1442,7 @@ select
     case
         when days_since_last_visit > inactivity_threshold_days then next_churn_on
     end as churned_on,
+    first_churned_on,
     cast(count_spells_ended as integer) as count_spells_ended,
     returned_on,
     was_active_at_start,

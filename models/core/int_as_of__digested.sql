@@ -4,9 +4,9 @@
 -- sales up to the date, parameters and calendar. The digest has no load time and no run id in it,
 -- so equal input gives an equal digest and a changed one names what has to be computed again.
 -- Inferred rows of the histories say nothing that the absence of a row would not, and are left out.
-{% set logic_version = '1' %}
+{% set logic_version = '2' %}
 {% set sources = [
-    'sales', 'identity', 'customer', 'card', 'product', 'store', 'answer', 'complaint', 'param',
+    'sales', 'identity', 'customer', 'card', 'product', 'store', 'answer', 'complaint', 'event', 'param',
 ] %}
 {% set params = [
     'period_start_date', 'window_days', 'visit_min_net', 'bulk_receipt_min', 'bulk_buyer_share',
@@ -82,6 +82,12 @@ answer_history as (
 complaint_history as (
 
     select * from {{ ref('fct_complaint_history') }}
+
+),
+
+complaint_events as (
+
+    select * from {{ ref('fct_complaint_event') }}
 
 ),
 
@@ -182,9 +188,19 @@ known_rows as (
         'COMPLAINT' as source,
         valid_from as known_on,
         {{ surrogate_key([
-            'complaint_no', 'received_on', 'card_key', 'kind', 'merged_into', 'valid_from',
+            'complaint_no', 'received_on', 'card_key', 'kind', 'merged_into', 'reason_code',
+            'severity', 'valid_from',
         ]) }} as row_hash
     from complaint_history
+
+    union all
+
+    select
+        'EVENT' as source,
+        occurred_on as known_on,
+        {{ surrogate_key(['complaint_no', 'seq', 'occurred_at', 'event', 'level', 'actor_type']) }}
+            as row_hash
+    from complaint_events
 
     union all
 
@@ -286,11 +302,12 @@ select
     store_digest,
     answer_digest,
     complaint_digest,
+    event_digest,
     calendar_digest,
     param_digest,
     md5(concat_ws(
         '|', '{{ logic_version }}', cast(as_of_date as string), sales_digest, identity_digest,
         customer_digest, card_digest, product_digest, store_digest, answer_digest,
-        complaint_digest, calendar_digest, param_digest, cast(own_param_hash as string)
+        complaint_digest, event_digest, calendar_digest, param_digest, cast(own_param_hash as string)
     )) as input_digest
 from digested

@@ -65,7 +65,10 @@ TABLES = {
     "question_key bigint, card_key bigint, answered_on date, answer_num decimal(9,3), "
     "is_simulated boolean, valid_from date, valid_to date",
     "fct_complaint_history": "complaint_no varchar, received_on date, card_key bigint, "
-    "kind varchar, merged_into varchar, valid_from date, valid_to date",
+    "kind varchar, merged_into varchar, reason_code varchar, severity integer, "
+    "valid_from date, valid_to date",
+    "fct_complaint_event": "complaint_no varchar, seq integer, occurred_at timestamp, "
+    "occurred_on date, event varchar, level integer, actor_type varchar",
 }
 
 
@@ -290,8 +293,9 @@ def dbt_build(home: Path, *arguments: str) -> None:
         [
             str(Path(sys.executable).with_name("dbt")), "build", *arguments,
             "--resource-type", "model", "--resource-type", "seed",
-            "--select", "rfm_segment_map", "int_as_of__digested", "fct_customer_month",
-            "path:models/marts",
+            "--select", "rfm_segment_map", "int_as_of__digested", "fct_visit",
+            "fct_customer_month", "mart_customer_value", "mart_loyalty", "mart_churn",
+            "mart_churn_rate",
             "--vars", f"{{as_of_date: '{LATEST}'}}",
             "--target-path", str(home / "target"), "--log-path", str(home / "logs"),
         ],
@@ -383,6 +387,15 @@ class Reference:
         base = math.floor(round(min(365, max(30, days)), 6))
         return base + sum(last < h <= last + timedelta(days=base) for h in self.history.holidays)
 
+    @staticmethod
+    def margin(lines: list[tuple[Receipt, Line]]) -> Decimal | None:
+        if any(line.cost is None for _, line in lines):
+            return None
+        return sum(
+            (cents(x.net / Decimal("1.13")) - x.cost for _, x in lines if x.cost is not None),
+            Decimal(0),
+        )
+
     def at(self, as_of: date) -> dict[str, dict[str, Any]]:
         history = self.history
         window = as_of - timedelta(days=365)
@@ -422,7 +435,6 @@ class Reference:
             in_window = [(r, line) for r, line in bought if r.day > window]
             net = sum((line.net for _, line in in_window), Decimal(0))
             bulk_net = sum((line.net for r, line in in_window if r.key in bulk), Decimal(0))
-            costs = [line.cost for _, line in in_window]
             quantity: dict[str, Decimal] = defaultdict(Decimal)
             for r, line in in_window:
                 _, bag, category = valid_at(history.products[line.product], as_of)
@@ -447,16 +459,9 @@ class Reference:
                 last_visit_on=visits[-1] if visits else None,
                 net_sales_365d=net,
                 bulk_net_sales_365d=bulk_net,
-                margin_365d=None
-                if None in costs
-                else sum(
-                    (
-                        cents(x.net / Decimal("1.13")) - x.cost
-                        for _, x in in_window
-                        if x.cost is not None
-                    ),
-                    Decimal(0),
-                ),
+                net_sales_total=sum((line.net for _, line in bought), Decimal(0)),
+                margin_total=self.margin(bought),
+                margin_365d=self.margin(in_window),
                 turnover=sum((abs(line.net) for _, line in in_window), Decimal(0)),
                 costed=sum((abs(x.net) for _, x in in_window if x.cost is not None), Decimal(0)),
                 count_categories_365d=sum(q > 0 for q in quantity.values()),
@@ -505,9 +510,16 @@ class Reference:
             if period < churn <= as_of and (i + 1 == len(visits) or visits[i + 1] > churn)
         ]
         churned = bool(visits) and churn_dates[-1] <= as_of
+        ever_churned = [
+            churn
+            for i, churn in enumerate(churn_dates)
+            if churn <= as_of and (i + 1 == len(visits) or visits[i + 1] > churn)
+        ]
         row.update(
             inactivity_threshold_days=self.threshold(visits) if visits else None,
             churned_on=churn_dates[-1] if churned else None,
+            first_churned_on=ever_churned[0] if ever_churned else None,
+            second_visit_on=visits[1] if len(visits) > 1 else None,
             churn_status="CHURNED" if churned else "ACTIVE" if visits else "NEVER_BOUGHT",
             returned_on=returned[-1] if returned else None,
             count_spells_ended=len(returned),
@@ -677,7 +689,8 @@ def test_history_holds_every_case(reference: dict[date, dict[str, dict[str, Any]
 def test_customer_months(home: Path, reference: dict[date, dict[str, dict[str, Any]]]) -> None:
     columns = [
         "count_visits", "count_visits_365d", "first_visit_on", "last_visit_on", "net_sales_365d",
-        "bulk_net_sales_365d", "margin_365d", "value_basis", "value_365d",
+        "bulk_net_sales_365d", "margin_365d", "value_basis", "value_365d", "net_sales_total",
+        "margin_total", "first_churned_on", "second_visit_on",
         "count_categories_365d", "sales_90d", "sales_previous_90d", "months_active_12",
         "excluded_reason", "inactivity_threshold_days", "churned_on", "churn_status",
         "returned_on", "count_spells_ended", "was_active_at_start", "was_churned_at_start",
@@ -685,6 +698,24 @@ def test_customer_months(home: Path, reference: dict[date, dict[str, dict[str, A
     ]  # fmt: skip
     actual = read(home, "select * from core.fct_customer_month")
     assert differences(actual, reference, columns)[:20] == []
+
+
+def test_visits_as_known(home: Path, history: History) -> None:
+    """fct_visit at a date is what the date knows, over cards that changed hands and a test store."""
+    computed = Reference(history)
+    visits = {
+        (day, customer, visit)
+        for day in as_of_dates()
+        for customer, days in computed.visits(day).items()
+        for visit in days
+    }
+    found = read(
+        home,
+        "select as_of_date, customer_id, visit_on from core.fct_visit "
+        "inner join core.dim_as_of on known_from <= as_of_date and as_of_date < known_to",
+    )
+    assert {(r["as_of_date"], r["customer_id"], r["visit_on"]) for r in found} == visits
+    assert len(found) == len(visits)
 
 
 def test_value_classes(home: Path, reference: dict[date, dict[str, dict[str, Any]]]) -> None:

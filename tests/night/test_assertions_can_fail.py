@@ -77,6 +77,11 @@ MUTATIONS = [
         ),
     ),
     (
+        "assert_fct_customer_month",
+        "visits differ from fct_visit",
+        one("marts.core.fct_visit", "known_to = known_from"),
+    ),
+    (
         "assert_fct_receipt",
         "store-day differs",
         one("marts.core.fct_receipt", "net_amount = net_amount + 0.01"),
