@@ -75,6 +75,8 @@
         "pattern_early_visits": "integer",
         "pattern_early_tenure_days": "integer",
         "repurchase_days": "string",
+        "phase_build_up_visits": "integer",
+        "rolling_mature_days": "integer",
         "csat_top_box_min": "decimal(9, 3)",
         "ces_top_box_min": "decimal(9, 3)",
         "nps_promoter_min": "decimal(9, 3)",

@@ -60,6 +60,17 @@
     (('|' || {{ items }} || '|') like ('%|' || {{ item }} || '|%'))
 {%- endmacro %}
 
+{#- One row per item of the `|`-separated `items`; stands alone as a column of a select. -#}
+{% macro split_items(items) -%}
+    {{ return(adapter.dispatch("split_items", "kehu")(items)) }}
+{%- endmacro %}
+{% macro default__split_items(items) -%}
+    unnest(string_split({{ items }}, '|'))
+{%- endmacro %}
+{% macro spark__split_items(items) -%}
+    explode(split({{ items }}, '[|]'))
+{%- endmacro %}
+
 {#- One row per day, both ends included, as column `date_on`. -#}
 {% macro date_series(from_date, to_date) -%}
     {{ return(adapter.dispatch("date_series", "kehu")(from_date, to_date)) }}
