@@ -18,61 +18,9 @@ values_ranked as (
 
 ),
 
-segments as (
-
-    select * from {{ ref('rfm_segment_map') }}
-
-),
-
-rfm_metrics as (
-
-    select
-        customer_months.customer_id,
-        customer_months.as_of_date,
-        as_of_dates.rfm_scores,
-        customer_months.days_since_last_visit,
-        customer_months.count_visits_365d,
-        customer_months.net_sales_365d - customer_months.bulk_net_sales_365d as monetary_365d
-    from customer_months
-    inner join as_of_dates on customer_months.as_of_date = as_of_dates.as_of_date
-    where
-        customer_months.excluded_reason is null
-        and customer_months.count_visits_365d > 0
-
-),
-
--- rank() gives equal values an equal place, so that no tie is split between two scores
-rfm_ranks as (
-
-    select
-        customer_id,
-        as_of_date,
-        monetary_365d,
-        rfm_scores,
-        count(*) over (partition by as_of_date) as count_scored,
-        rank() over (partition by as_of_date order by days_since_last_visit desc nulls last)
-            as r_rank,
-        rank() over (partition by as_of_date order by count_visits_365d asc nulls last) as f_rank,
-        rank() over (partition by as_of_date order by monetary_365d asc nulls last) as m_rank
-    from rfm_metrics
-
-),
-
 rfm_scored as (
 
-    select
-        customer_id,
-        as_of_date,
-        monetary_365d,
-        cast(1 + floor(rfm_scores * (r_rank - 1) / nullif(count_scored, 0)) as integer) as r_score,
-        cast(1 + floor(rfm_scores * (f_rank - 1) / nullif(count_scored, 0)) as integer) as f_score,
-        cast(
-            case
-                when monetary_365d < 0 then 1
-                else 1 + floor(rfm_scores * (m_rank - 1) / nullif(count_scored, 0))
-            end as integer
-        ) as m_score
-    from rfm_ranks
+    select * from {{ ref('int_rfm__scored') }}
 
 )
 
@@ -108,8 +56,9 @@ select  -- noqa: ST06
     rfm_scored.r_score,
     rfm_scored.f_score,
     rfm_scored.m_score,
-    rfm_scored.r_score * 100 + rfm_scored.f_score * 10 + rfm_scored.m_score as rfm_code,
-    segments.rfm_segment,
+    rfm_scored.rfm_code,
+    rfm_scored.rfm_segment,
+    rfm_scored.hughes_code,
     cast(values_ranked.value_rank as integer) as value_rank,
     values_ranked.abc_class,
     values_ranked.abc_count_class,
@@ -122,11 +71,6 @@ left join rfm_scored
     on
         customer_months.as_of_date = rfm_scored.as_of_date
         and customer_months.customer_id = rfm_scored.customer_id
-left join segments
-    on
-        rfm_scored.r_score = segments.r_score
-        and rfm_scored.f_score = segments.f_score
-        and rfm_scored.m_score = segments.m_score
 left join values_ranked
     on
         customer_months.as_of_date = values_ranked.as_of_date
