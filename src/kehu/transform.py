@@ -16,7 +16,7 @@ from kehu.errors import CheckFailed, KehuError
 from kehu.files import write_atomically
 from kehu.gate.expect import CheckResult
 from kehu.settings import Settings
-from kehu.warehouse import make_marts, open_marts
+from kehu.warehouse import make_marts, open_marts, set_as_of
 
 LAYERS = {
     "core": "path:seeds path:models/staging path:models/intermediate path:models/core",
@@ -39,10 +39,14 @@ def environment(settings: Settings) -> dict[str, str]:
 def run_dbt(
     settings: Settings, arguments: list[str], as_of: date
 ) -> subprocess.CompletedProcess[str]:
-    """Run dbt with the project's folders and variables; output is captured, nothing is raised."""
+    """Run dbt as of a date, with the project's folders; output is captured, nothing is raised.
+
+    The date goes into a table and not into a var: with another var, dbt reads the project anew.
+    """
     target = settings.home / "dbt" / "target"
     target.mkdir(parents=True, exist_ok=True)
-    variables = {"as_of_date": as_of.isoformat(), "param_scope": settings.param_scope}
+    set_as_of(settings, as_of)
+    variables = {"param_scope": settings.param_scope}
     command = [
         str(Path(sys.executable).with_name("dbt")),
         "--no-use-colors",

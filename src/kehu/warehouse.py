@@ -8,7 +8,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import duckdb
@@ -87,6 +87,18 @@ def open_warehouse(
     try:
         _prepare(connection, contracts)
         yield connection
+    finally:
+        connection.close()
+
+
+def set_as_of(settings: Settings, as_of: date) -> None:
+    """Write the date of the night where the models read it. Hold `writer_lock` around it."""
+    connection = _connect(settings.warehouse, settings, read_only=False)
+    try:
+        connection.execute("create schema if not exists ops")
+        connection.execute(
+            "create or replace table ops.as_of as select ?::date as as_of_date", [as_of]
+        )
     finally:
         connection.close()
 
