@@ -15,6 +15,7 @@
     'tau_min_days', 'tau_max_days', 'tau_last_gaps', 'tau_gap_max_days', 'tau_min_pool_gaps', 'tau_default_mean_gap',
     'tau_default_first_gap_p95', 'stage_at_risk_ratio', 'stage_lost_ratio', 'stage_new_days',
     'stage_reactivated_days', 'stage_spend_days', 'stage_growth_ratio', 'stage_decline_ratio',
+    'price_index_min_lines',
 ] %}
 
 with
