@@ -36,8 +36,8 @@ settings as (
         bulk_receipt_min,
         visit_min_net,
         (bulk_receipt_min, visit_min_net) is distinct from (
-            lag(bulk_receipt_min) over (order by as_of_date),
-            lag(visit_min_net) over (order by as_of_date)
+            lag(bulk_receipt_min) over (order by as_of_date asc nulls last),
+            lag(visit_min_net) over (order by as_of_date asc nulls last)
         ) as is_new
     from as_of_dates
 
@@ -49,9 +49,9 @@ setting_ranges as (
         bulk_receipt_min,
         visit_min_net,
         case
-            when row_number() over (order by as_of_date) = 1 then {{ first_day() }} else as_of_date
+            when row_number() over (order by as_of_date asc nulls last) = 1 then {{ first_day() }} else as_of_date
         end as valid_from,
-        coalesce(lead(as_of_date) over (order by as_of_date), {{ last_day_of_time() }}) as valid_to
+        coalesce(lead(as_of_date) over (order by as_of_date asc nulls last), {{ last_day_of_time() }}) as valid_to
     from settings
     where is_new
 
@@ -122,7 +122,9 @@ spans as (
         customer_id,
         visit_on,
         edge_on as known_from,
-        lead(edge_on) over (partition by customer_id, visit_on order by edge_on) as known_to
+        lead(edge_on) over (
+            partition by customer_id, visit_on order by edge_on asc nulls last
+        ) as known_to
     from edges
 
 ),
