@@ -44,6 +44,17 @@
     timestampdiff(minute, {{ from_at }}, {{ to_at }})
 {%- endmacro %}
 
+{#- Whole seconds elapsed from the first timestamp to the second. -#}
+{% macro seconds_between(from_at, to_at) -%}
+    {{ return(adapter.dispatch("seconds_between", "kehu")(from_at, to_at)) }}
+{%- endmacro %}
+{% macro default__seconds_between(from_at, to_at) -%}
+    date_sub('second', {{ from_at }}, {{ to_at }})
+{%- endmacro %}
+{% macro spark__seconds_between(from_at, to_at) -%}
+    timestampdiff(second, {{ from_at }}, {{ to_at }})
+{%- endmacro %}
+
 {#- True where the whole text matches the pattern. -#}
 {% macro matches_fully(expression, pattern) -%}
     {{ return(adapter.dispatch("matches_fully", "kehu")(expression, pattern)) }}
