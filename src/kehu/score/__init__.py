@@ -1,0 +1,1 @@
+"""Scores of customers: statistics by SQL, models fitted in Python, tables that the marts read."""
