@@ -64,6 +64,7 @@
         "clv_first_margin": "string",
         "potential_min_peers": "integer",
         "potential_quantile": "decimal(9, 6)",
+        "potential_household_cap": "integer",
         "curry_top_pct": "integer",
         "curry_major_pct": "integer",
         "curry_ordinary_pct": "integer",
