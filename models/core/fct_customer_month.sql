@@ -466,6 +466,9 @@ visit_means as (
         work_list.tau_alpha,
         work_list.tau_min_days,
         work_list.tau_max_days,
+        work_list.tau_method,
+        work_list.tau_fixed_days,
+        work_list.tau_fixed_k,
         cast(work_list.tau_prior_weight as double) + visit_rhythms.count_gaps as weight,
         cast(work_list.tau_prior_weight as double) * case
             when pools.pool_count_gaps >= work_list.tau_min_pool_gaps
@@ -498,11 +501,17 @@ visit_bases as (
         tau_min_days,
         tau_max_days,
         first_gap_p95_days,
+        case when tau_method = 'FIXED_DAYS' then tau_fixed_days end as fixed_days,
         case
-            when count_gaps > 0
-                then weight * (power(cast(tau_alpha as double), -1.0 / weight) - 1)
+            when count_gaps = 0 or tau_method = 'FIXED_DAYS' then null
+            when tau_method = 'K_MEAN' then cast(tau_fixed_k as double)
+            else weight * (power(cast(tau_alpha as double), -1.0 / weight) - 1)
         end as threshold_k,
-        case when count_gaps > 0 then weighted_gap_days / weight end as threshold_mean_gap_days
+        case
+            when count_gaps = 0 or tau_method = 'FIXED_DAYS' then null
+            when tau_method = 'K_MEAN' then cast(sum_gap_days as double) / count_gaps
+            else weighted_gap_days / weight
+        end as threshold_mean_gap_days
     from visit_means
 
 ),
@@ -521,13 +530,13 @@ visit_clips as (
         threshold_k,
         threshold_mean_gap_days,
         -- rounded first, lest the last bit of a float decide about a day
-        cast(floor(round(least(
+        coalesce(fixed_days, cast(floor(round(least(
             tau_max_days,
             greatest(
                 tau_min_days,
                 coalesce(threshold_mean_gap_days * threshold_k, first_gap_p95_days)
             )
-        ), 6)) as integer) as base_days
+        ), 6)) as integer)) as base_days
     from visit_bases
 
 ),

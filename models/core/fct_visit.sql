@@ -36,10 +36,10 @@ settings as (
         bulk_receipt_min,
         visit_min_net,
         (bulk_receipt_min, visit_min_net) is distinct from (
-            lag(bulk_receipt_min) over (order by as_of_date asc nulls last),
-            lag(visit_min_net) over (order by as_of_date asc nulls last)
+            lag(bulk_receipt_min) over dates, lag(visit_min_net) over dates
         ) as is_new
     from as_of_dates
+    window dates as (order by as_of_date asc nulls last)
 
 ),
 
@@ -48,12 +48,12 @@ setting_ranges as (
     select
         bulk_receipt_min,
         visit_min_net,
-        case
-            when row_number() over (order by as_of_date asc nulls last) = 1 then {{ first_day() }} else as_of_date
-        end as valid_from,
-        coalesce(lead(as_of_date) over (order by as_of_date asc nulls last), {{ last_day_of_time() }}) as valid_to
+        case when row_number() over dates = 1 then {{ first_day() }} else as_of_date end
+            as valid_from,
+        coalesce(lead(as_of_date) over dates, {{ last_day_of_time() }}) as valid_to
     from settings
     where is_new
+    window dates as (order by as_of_date asc nulls last)
 
 ),
 

@@ -12,7 +12,7 @@
     'period_start_date', 'window_days', 'visit_min_net', 'bulk_receipt_min', 'bulk_buyer_share',
     'shared_card_receipts_per_day', 'shared_card_receipts_per_month', 'default_vat_rate',
     'margin_cost_coverage_min', 'attitude_max_age_days', 'attitude_constructs', 'tau_prior_weight', 'tau_alpha',
-    'tau_min_days', 'tau_max_days', 'tau_last_gaps', 'tau_gap_max_days', 'tau_min_pool_gaps', 'tau_default_mean_gap',
+    'tau_method', 'tau_fixed_days', 'tau_fixed_k', 'tau_min_days', 'tau_max_days', 'tau_last_gaps', 'tau_gap_max_days', 'tau_min_pool_gaps', 'tau_default_mean_gap',
     'tau_default_first_gap_p95', 'stage_at_risk_ratio', 'stage_lost_ratio', 'stage_new_days',
     'stage_reactivated_days', 'stage_spend_days', 'stage_growth_ratio', 'stage_decline_ratio',
     'price_index_min_lines',
