@@ -21,13 +21,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy.stats import rankdata
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
+from kehu.score.measures import Bools, Floats, auc, brier, calibration, ece, lift10, lift10_max
 
 LOGISTIC, BOOSTING = "LOGISTIC", "GRADIENT_BOOSTING"
 RECENCY, ELAPSED, ALIVE = "RECENCY", "ELAPSED_RATIO", "P_ALIVE"
@@ -36,7 +34,6 @@ MODELS = (LOGISTIC, BOOSTING, RECENCY, ELAPSED, ALIVE)
 # Part of model_version and of the work list's digest: raise it with any change of what is computed.
 CODE_VERSION = 1
 SEED = 20170101
-BINS = 10
 # Inverse strength of the L2 penalty. Leavers are few (dozens, not thousands), features overlap; not
 # tuned on any data, so that the test cut-off stays unseen.
 LOGISTIC_C = 0.1
@@ -258,76 +255,6 @@ CALIBRATION_SCHEMA = pa.schema(
         ("share_left", pa.float64()),
     ]
 )
-
-
-# ------------------------------------------------------------------------------------ measures (C7)
-
-
-def auc(left: Bools, score: Floats) -> float | None:
-    """Area under the ROC curve by mid-ranks, so that ties count half; None where one class is empty."""
-    positives = int(left.sum())
-    negatives = len(left) - positives
-    if positives == 0 or negatives == 0:
-        return None
-    ranks = rankdata(score)
-    return float((ranks[left].sum() - positives * (positives + 1) / 2) / (positives * negatives))
-
-
-def lift10(left: Bools, score: Floats) -> float | None:
-    """Share of leavers in the top tenth over their share in all (Neslin et al. 2006).
-
-    The top tenth holds the customers of rank 1 .. n with (rank - 1) * 10 < n. Those who tie at its
-    edge count as if any of them were taken with equal chance: no arbitrary order decides.
-    """
-    count, positives = len(left), int(left.sum())
-    if positives == 0:
-        return None
-    top = -(-count // 10)
-    edge = np.sort(score)[::-1][top - 1]
-    above, tied = score > edge, score == edge
-    hits = left[above].sum() + left[tied].mean() * (top - above.sum())
-    return float(hits / top / (positives / count))
-
-
-def lift10_max(left: Bools) -> float | None:
-    """The most that lift10 can be: min(10, 1 / base rate)."""
-    return float(min(10.0, len(left) / left.sum())) if left.any() else None
-
-
-def brier(left: Bools, probability: Floats) -> float:
-    """Mean squared distance of the probability from what happened."""
-    return float(np.mean((probability - left) ** 2))
-
-
-@dataclass(frozen=True)
-class Bin:
-    """Customers of about equal predicted probability: `number` counts from 1, the lowest."""
-
-    number: int
-    count: int
-    count_left: int
-    mean_predicted: float
-    share_left: float
-
-
-def calibration(left: Bools, probability: Floats) -> list[Bin]:
-    """Ten bins of about equal size by rank; equal probabilities share a bin, empty bins are left out."""
-    ranks = rankdata(probability, method="min")
-    numbers = ((ranks - 1) * BINS // len(left)).astype(int)
-    count = np.bincount(numbers, minlength=BINS)
-    hits = np.bincount(numbers, weights=left, minlength=BINS)
-    predicted = np.bincount(numbers, weights=probability, minlength=BINS)
-    return [
-        Bin(b + 1, int(count[b]), int(hits[b]), predicted[b] / count[b], hits[b] / count[b])
-        for b in range(BINS)
-        if count[b]
-    ]
-
-
-def ece(bins: list[Bin]) -> float:
-    """Expected calibration error: mean distance of predicted and observed share, by size of the bin."""
-    total = sum(b.count for b in bins)
-    return sum(b.count * abs(b.mean_predicted - b.share_left) for b in bins) / total
 
 
 # ------------------------------------------------------------------------------------- the features
@@ -699,7 +626,8 @@ def drivers(fitted: Fitted, values: Floats, count: int = 3) -> list[list[str | N
         dtype=object,
     )
     labels = names[order, np.take_along_axis(sides, order, axis=1)]
-    columns = np.where(top > 0, labels, None)
+    columns = np.asarray(labels, dtype=object)
+    columns[top <= 0] = None
     missing = count - columns.shape[1]
     return [list(column) for column in columns.T] + [[None] * len(values)] * missing
 
