@@ -14,7 +14,7 @@ Loss = Callable[[Floats], tuple[float, Floats]]
 
 # Logarithm of the least and the largest value that a parameter may take: a fit that ends there has
 # found no maximum inside, only the edge of what was searched.
-EDGE = 9.0
+EDGE = 8.0
 GRADIENT_MAX = 1e-5
 
 
@@ -33,7 +33,7 @@ def minimise(loss: Loss, starts: Sequence[Sequence[float]]) -> Optimum:
     `loss` takes the parameters, shape (k,), and returns its value and its gradient in them; `starts`
     are parameters too. The best end of all searches is taken, the first of equal ones. It has
     converged where the gradient vanishes (in logarithms, at most 1e-5 per customer) inside of the
-    range exp(-9) to exp(9).
+    range exp(-8) to exp(8).
     """
 
     def in_logarithms(theta: Floats) -> tuple[float, Floats]:

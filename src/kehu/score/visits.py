@@ -29,6 +29,9 @@ MODELS: tuple[Model, ...] = ("BG_NBD", "MBG_NBD")
 # Moderate rates and dropout first; then few and lasting customers; then many that leave at once.
 STARTS = ((1.0, 10.0, 1.0, 2.0), (0.25, 4.0, 0.8, 2.5), (2.0, 2.0, 0.5, 8.0), (0.5, 20.0, 2.0, 1.5))
 
+# Closer to a = 1 than this, the formulas of expected visits lose too many digits.
+NEAR_ONE = 1e-4
+
 
 @dataclass(frozen=True)
 class Histories:
@@ -115,42 +118,41 @@ class VisitModel:
         z) with z = t/(α+T+t); Euler's transformation turns it into
         1 - (1-z)^(a-1) 2F1(a+b-1-r, a-1; a+b+x-1; z), whose upper parameters do not grow with x.
         """
-        x, t = histories.x, histories.t
-        a = _not_one(self.a)
-        total = a + self.b + x - 1 + self.extra
-        gone = _survival(a, self.b - 1 + self.extra - self.r, total, weeks, self.alpha + t)
-        return self.p_alive(histories) * total * gone / (a - 1)
+        total = self.b + histories.x - 1 + self.extra
+        later = self._if_alive(total, self.alpha + histories.t, np.float64(weeks))
+        return np.asarray(self.p_alive(histories) * later, dtype=np.float64)
 
     def expected_visits_new(self, weeks: ArrayLike) -> Floats:
         """Repeat visits of a new customer in his first `weeks` weeks, shape of `weeks`.
 
         Fader, Hardie & Lee (2005), equation 9; Batislam et al. (2007) for MBG/NBD.
         """
-        a = _not_one(self.a)
-        total = a + self.b - 1 + self.extra
-        gone = _survival(
-            a,
-            self.b - 1 + self.extra - self.r,
-            np.float64(total),
+        stays = self.b / (self.a + self.b) if self.extra else 1.0
+        later = self._if_alive(
+            np.float64(self.b - 1 + self.extra),
+            np.float64(self.alpha),
             np.asarray(weeks, dtype=np.float64),
-            self.alpha,
         )
-        alive = self.b / (self.a + self.b) if self.extra else 1.0
-        return np.asarray(alive * total * gone / (a - 1), dtype=np.float64)
+        return np.asarray(stays * later, dtype=np.float64)
 
+    def _if_alive(
+        self, rest: Floats | np.float64, age: Floats | np.float64, weeks: Floats | np.float64
+    ) -> Floats:
+        """(a+rest)/(a-1) [1 - (1-z)^(a-1) 2F1(a+b-1+extra-r, a-1; a+rest; z)], z = weeks/(age+weeks).
 
-def _not_one(a: float) -> float:
-    """`a`, kept from 1 where the formulas are 0/0: 1e-7 beside it they differ by as little."""
-    return a if abs(a - 1) > 1e-7 else 1 + 1e-7
+        0/0 where a = 1: close to it, between the values on both sides.
+        """
 
+        def at(a: float) -> Floats:
+            z = weeks / (age + weeks)
+            series = special.hyp2f1(a + self.b - 1 + self.extra - self.r, a - 1, a + rest, z)
+            gone = 1 - np.exp((a - 1) * np.log1p(-z)) * series
+            return np.asarray((a + rest) * gone / (a - 1), dtype=np.float64)
 
-def _survival(
-    a: float, rest: float, total: Floats | np.float64, weeks: float | Floats, age: Floats | float
-) -> Floats:
-    """1 - (1-z)^(a-1) 2F1(a + rest, a - 1; total; z), z = weeks / (age + weeks)."""
-    z = weeks / (age + weeks)
-    series = special.hyp2f1(a + rest, a - 1, total, z)
-    return np.asarray(1 - np.exp((a - 1) * np.log1p(-z)) * series, dtype=np.float64)
+        if abs(self.a - 1) >= NEAR_ONE:
+            return at(self.a)
+        share = (self.a - 1 + NEAR_ONE) / (2 * NEAR_ONE)
+        return (1 - share) * at(1 - NEAR_ONE) + share * at(1 + NEAR_ONE)
 
 
 @dataclass(frozen=True)
