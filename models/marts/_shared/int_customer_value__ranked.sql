@@ -1,5 +1,8 @@
 {{ config(materialized='ephemeral', contract={'enforced': false}) }}
 
+-- where a customer is ranked: prefix of the columns, rows among which
+{% set scopes = {'': 'as_of_date', 'store_': 'as_of_date, home_store_key'} %}
+
 with
 
 customer_months as (
@@ -14,11 +17,12 @@ as_of_dates as (
 
 ),
 
-ranked as (
+population as (
 
     select
         customer_months.customer_id,
         customer_months.as_of_date,
+        customer_months.home_store_key,
         customer_months.value_365d,
         as_of_dates.abc_a_share,
         as_of_dates.abc_b_share,
@@ -27,54 +31,73 @@ ranked as (
         as_of_dates.pyramid_top_pct,
         as_of_dates.pyramid_major_pct,
         as_of_dates.pyramid_ordinary_pct,
+        as_of_dates.curry_top_pct,
+        as_of_dates.curry_major_pct,
+        as_of_dates.curry_ordinary_pct,
         as_of_dates.value_high_pct,
-        as_of_dates.value_medium_pct,
-        row_number() over by_value as value_rank,
-        count(*) over (partition by customer_months.as_of_date) as count_ranked,
-        sum(greatest(customer_months.value_365d, 0)) over (
-            partition by customer_months.as_of_date
-        ) as positive_value,
-        sum(greatest(customer_months.value_365d, 0)) over (
-            partition by customer_months.as_of_date
-            order by customer_months.value_365d desc nulls last, customer_months.customer_id asc
-            rows between unbounded preceding and 1 preceding
-        ) as positive_value_before
+        as_of_dates.value_medium_pct
     from customer_months
     inner join as_of_dates on customer_months.as_of_date = as_of_dates.as_of_date
     where
         customer_months.excluded_reason is null
         and customer_months.count_visits_365d > 0
         and customer_months.value_365d is not null
-    window
-        by_value as (
-            partition by customer_months.as_of_date
-            order by customer_months.value_365d desc nulls last, customer_months.customer_id asc
-        )
+
+),
+
+ranked as (
+
+    select
+        *,
+        {% for prefix, rows in scopes.items() -%}
+        row_number() over (
+            partition by {{ rows }} order by value_365d desc nulls last, customer_id asc
+        ) as {{ prefix }}value_rank,
+        count(*) over (partition by {{ rows }}) as {{ prefix }}count_ranked,
+        sum(greatest(value_365d, 0)) over (partition by {{ rows }}) as {{ prefix }}positive_value,
+        sum(greatest(value_365d, 0)) over (
+            partition by {{ rows }}
+            order by value_365d desc nulls last, customer_id asc
+            rows between unbounded preceding and 1 preceding
+        ) as {{ prefix }}positive_value_before{{ ',' if not loop.last }}
+        {% endfor %}
+    from population
 
 )
 
 select
     customer_id,
     as_of_date,
-    value_rank,
+    {% for prefix in scopes -%}
+    {{ prefix }}value_rank,
     -- the customer who crosses a share still belongs to the class above it
     case
         when value_365d <= 0 then 'C'
-        when coalesce(positive_value_before, 0) < abc_a_share * positive_value then 'A'
-        when coalesce(positive_value_before, 0) < abc_b_share * positive_value then 'B'
+        when
+            coalesce({{ prefix }}positive_value_before, 0) < abc_a_share * {{ prefix }}positive_value
+            then 'A'
+        when
+            coalesce({{ prefix }}positive_value_before, 0) < abc_b_share * {{ prefix }}positive_value
+            then 'B'
         else 'C'
-    end as abc_class,
+    end as {{ prefix }}abc_class,
     case
-        when (value_rank - 1) * 100 < count_ranked * abc_count_a_pct then 'A'
-        when (value_rank - 1) * 100 < count_ranked * abc_count_b_pct then 'B'
+        when ({{ prefix }}value_rank - 1) * 100 < {{ prefix }}count_ranked * abc_count_a_pct then 'A'
+        when ({{ prefix }}value_rank - 1) * 100 < {{ prefix }}count_ranked * abc_count_b_pct then 'B'
         else 'C'
-    end as abc_count_class,
+    end as {{ prefix }}abc_count_class,
+    {% for tier in ['pyramid', 'curry'] -%}
     case
-        when (value_rank - 1) * 100 < count_ranked * pyramid_top_pct then 'TOP'
-        when (value_rank - 1) * 100 < count_ranked * pyramid_major_pct then 'MAJOR'
-        when (value_rank - 1) * 100 < count_ranked * pyramid_ordinary_pct then 'ORDINARY'
+        when ({{ prefix }}value_rank - 1) * 100 < {{ prefix }}count_ranked * {{ tier }}_top_pct
+            then 'TOP'
+        when ({{ prefix }}value_rank - 1) * 100 < {{ prefix }}count_ranked * {{ tier }}_major_pct
+            then 'MAJOR'
+        when ({{ prefix }}value_rank - 1) * 100 < {{ prefix }}count_ranked * {{ tier }}_ordinary_pct
+            then 'ORDINARY'
         else 'SMALL'
-    end as pyramid_tier,
+    end as {{ prefix }}{{ tier }}_tier,
+    {% endfor -%}
+    {% endfor -%}
     case
         when (value_rank - 1) * 100 < count_ranked * value_high_pct then 'HIGH'
         when (value_rank - 1) * 100 < count_ranked * value_medium_pct then 'MEDIUM'
