@@ -6,8 +6,8 @@ training cut-off the last one on or before that minus H. Features come from what
 cut-off alone; only the label, no visit in (t0, t0 + H], is read with the knowledge of D.
 
 The model is fitted at the training cut-off and measured at the test cut-off. Where it is worth
-publishing it is fitted again at the test cut-off, the latest one with a known outcome, and scores
-the customers who are eligible at D.
+publishing it is fitted again on both cut-offs together, for leavers are few, and scores the
+customers who are eligible at D.
 """
 
 from __future__ import annotations
@@ -328,6 +328,19 @@ def sample(
     )
 
 
+def together(one: Sample, other: Sample) -> Sample:
+    """The customers of both cut-offs, those of the later date `other` last."""
+    return Sample(
+        day=other.day,
+        customer_id=np.concatenate([one.customer_id, other.customer_id]),
+        values=np.concatenate([one.values, other.values]),
+        days_since_last_visit=np.concatenate(
+            [one.days_since_last_visit, other.days_since_last_visit]
+        ),
+        left=np.concatenate([one.left, other.left]),
+    )
+
+
 def _query(
     connection: duckdb.DuckDBPyConnection, sql: str, values: dict[str, Any]
 ) -> dict[str, npt.NDArray[Any]]:
@@ -564,7 +577,9 @@ def score(connection: duckdb.DuckDBPyConnection, as_of: date) -> Result:
 
     scores = SCORE_SCHEMA.empty_table()
     if published is not None:
-        final = fit(test, absent_features(connection, test_on, params))
+        # nothing decides that was not measured
+        absent = absent_features(connection, test_on, params) | fitted.design.left_out
+        final = fit(together(training, test), absent)
         version = next(r["model_version"] for r in evaluation if r["model"] == published)
         scores = _scores(sample(connection, as_of, params), final, published, version)
     return Result(
@@ -599,7 +614,10 @@ def _p_alive(connection: duckdb.DuckDBPyConnection, test: Sample, clv_model: str
         "where as_of_date = $day and model = $clv_model and p_alive is not null",
         {"day": test.day, "clv_model": clv_model},
     )
-    place = pc.index_in(pa.array(test.customer_id), value_set=pa.array(found["customer_id"]))
+    place = pc.index_in(
+        pa.array(test.customer_id, pa.string()),
+        value_set=pa.array(found["customer_id"], pa.string()),
+    )
     if place.null_count or not len(place):
         return None
     values = found["p_alive"][place.to_numpy()]
