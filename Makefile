@@ -10,7 +10,7 @@ export KEHU_HOME ?= var
 export KEHU_LANDING ?= landing
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long lint format airflow lock clean
+.PHONY: help install demo test test-long lint metrics format airflow lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -41,14 +41,17 @@ test: lint ## everything that must hold: linters, dbt unit tests, pytest (about 
 test-long: $(STAMP) ## the tests that take long: a hundred kills, the whole year in random order
 	@PYTHONPATH=tests $(BIN)/python -m pytest -p counts -n 2 --dist loadscope --no-loadscope-reorder -m long --durations 0 -rP
 
-lint: $(STAMP) ## ruff, mypy, sqlfluff, layers and Spark SQL
+lint: $(STAMP) ## ruff, mypy, sqlfluff, layers, Spark SQL, docs/metrics.md
 	@echo "ruff"
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
 	@echo "mypy"
 	@$(BIN)/mypy --no-error-summary
-	@echo "models: layers, descriptions, contracts, Spark SQL, sqlfluff"
-	@$(BIN)/python scripts/lint_models.py --sqlfluff
+	@echo "models: layers, descriptions, contracts, Spark SQL, sqlfluff, docs/metrics.md"
+	@$(BIN)/python scripts/lint_models.py --sqlfluff --page
+
+metrics: $(STAMP) ## write docs/metrics.md: columns, definitions, units, sources, tests
+	@$(BIN)/python scripts/metrics.py
 
 format: $(STAMP) ## let the formatters have their way
 	@$(BIN)/ruff check --fix --quiet .

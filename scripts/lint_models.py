@@ -1,6 +1,6 @@
 """Hold the dbt models against the rules of the house; end with 1 where one is broken.
 
-    scripts/lint_models.py [--sqlfluff]
+    scripts/lint_models.py [--sqlfluff] [--page]
 
 - Layers: staging reads sources; intermediate reads staging and intermediate; core reads both, core
   and seeds; marts read core and seeds only (and helpers in models/marts/_shared). Personal data is
@@ -11,12 +11,14 @@
   in which each dispatched macro takes its `spark__` branch, once as a first and once as an
   incremental build. A macro without such a branch is judged by the one it has.
 
-`--sqlfluff` runs sqlfluff too, with an empty warehouse for its dbt templater.
+`--sqlfluff` runs sqlfluff too, with an empty warehouse for its dbt templater. `--page` holds
+docs/metrics.md against what scripts/metrics.py would write.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
 import re
@@ -27,6 +29,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any
 
 import sqlglot
@@ -455,13 +458,33 @@ def run_sqlfluff(work: Path) -> list[str]:
     return ["sqlfluff:", *kept] if kept else [f"sqlfluff: {done.stderr[-2000:]}"]
 
 
+def _metrics() -> ModuleType:
+    """scripts/metrics.py, which reads the manifest with the functions of this file."""
+    folder = str(Path(__file__).parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
+    return importlib.import_module("metrics")
+
+
 def digest() -> str:
-    """A hash of all that the checks look at."""
+    """A hash of all that the checks of the models look at."""
     named = ("dbt_project.yml", ".sqlfluff", ".sqlfluffignore", "requirements.lock")
     files = [PROJECT / name for name in named] + [Path(__file__)]
     for folder in ("models", "seeds", "dbt_project"):
         files += [path for path in sorted((PROJECT / folder).rglob("*")) if path.is_file()]
-    content = hashlib.sha256()
+    return _hash(files)
+
+
+def page_digest() -> str:
+    """A hash of what docs/metrics.md is made of beside the models, and of the page."""
+    metrics = _metrics()
+    named = (metrics.PAGE, metrics.TITLES, Path("scripts/metrics.py"))
+    files = [PROJECT / name for name in named if (PROJECT / name).exists()]
+    return _hash(files, repr(metrics.pytest_tests(PROJECT / "tests")))
+
+
+def _hash(files: list[Path], text: str = "") -> str:
+    content = hashlib.sha256(text.encode())
     for path in files:
         content.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
     return content.hexdigest()
@@ -469,14 +492,17 @@ def digest() -> str:
 
 def main(
     sqlfluff: Annotated[bool, typer.Option("--sqlfluff", help="Run sqlfluff too.")] = False,
+    page: Annotated[bool, typer.Option("--page", help="Check docs/metrics.md too.")] = False,
 ) -> None:
     """Check layers, descriptions, contracts and Spark SQL of the dbt models."""
     console = Console()
     problems: list[str] = []
-    now = digest()
-    if sqlfluff and STAMP.exists() and STAMP.read_text() == now:
+    now = [digest(), page_digest() if page else ""]
+    clean = STAMP.read_text().split() if STAMP.exists() else []
+    if sqlfluff and clean == now:
         console.print("  nothing has changed since they were clean")
         return
+    are_models_clean = sqlfluff and clean[:1] == now[:1]
     with tempfile.TemporaryDirectory(prefix="kehu-lint-") as folder:
         work = Path(folder)
         begun = time.monotonic()
@@ -489,7 +515,9 @@ def main(
             f"definition, {time.monotonic() - begun:.0f} s",
             highlight=False,
         )
-        if sqlfluff:
+        if page:
+            problems += _metrics().check(first)
+        if sqlfluff and not are_models_clean:
             begun = time.monotonic()
             found = run_sqlfluff(work)
             problems += found
@@ -502,7 +530,7 @@ def main(
     if problems:
         raise typer.Exit(1)
     if sqlfluff:
-        STAMP.write_text(now)
+        STAMP.write_text("\n".join(now))
 
 
 if __name__ == "__main__":
