@@ -64,6 +64,7 @@
         "clv_model": "string",
         "clv_min_customers": "integer",
         "clv_holdout_max_days": "integer",
+        "clv_correlation_max": "decimal(9, 6)",
         "clv_first_margin": "string",
         "potential_min_peers": "integer",
         "potential_quantile": "decimal(9, 6)",

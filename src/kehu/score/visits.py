@@ -23,6 +23,7 @@ from scipy import special
 
 from kehu.score.fitting import Floats, Optimum, minimise
 
+Indices = NDArray[np.intp]
 Model = Literal["BG_NBD", "MBG_NBD"]
 MODELS: tuple[Model, ...] = ("BG_NBD", "MBG_NBD")
 
@@ -62,10 +63,13 @@ class Histories:
         return int(self.weight.sum())
 
 
-def group(x: ArrayLike, first_day: ArrayLike, last_day: ArrayLike, day: ArrayLike) -> Histories:
+def group(
+    x: ArrayLike, first_day: ArrayLike, last_day: ArrayLike, day: ArrayLike
+) -> tuple[Histories, Indices]:
     """Groups from repeat visits and days (numbers of days on any scale), one entry per customer.
 
-    Sorted by (x, t, t_x), so that any order of customers gives the same groups bit for bit.
+    Returns the groups, sorted by (x, t, t_x), and the group of each customer. Any order of customers
+    gives the same groups bit for bit.
     """
     visits, first, last, end = (
         np.asarray(part, dtype=np.int64)
@@ -73,10 +77,13 @@ def group(x: ArrayLike, first_day: ArrayLike, last_day: ArrayLike, day: ArrayLik
     )
     age, recency = end - first, last - first
     span = int(age.max(initial=0)) + 1
-    codes, weight = np.unique((visits * span + age) * span + recency, return_counts=True)
-    return Histories.of(
+    codes, index, weight = np.unique(
+        (visits * span + age) * span + recency, return_inverse=True, return_counts=True
+    )
+    groups = Histories.of(
         codes // (span * span), codes % span / 7.0, codes // span % span / 7.0, weight
     )
+    return groups, index
 
 
 @dataclass(frozen=True)
