@@ -102,8 +102,8 @@ def nodes(manifest: Manifest, *kinds: str) -> Iterator[Node]:
 
 def layer(node: Node) -> str:
     """Which room a node stands in: one of MAY_READ, seed, source or pii source."""
-    if node["resource_type"] == "source":
-        return "pii source" if node["schema"] == "pii" else "source"
+    if node["resource_type"] == "source":  # what `kehu score` writes stands in core
+        return {"pii": "pii source", "core": "core"}.get(node["schema"], "source")
     if node["resource_type"] == "seed":
         return "seed"
     if node["original_file_path"].startswith(PII):
