@@ -25,6 +25,7 @@ final as (
         versions.enrolled_on,
         {{ reference_key('versions.enrol_store_code') }} as enrol_store_key,
         versions.enrol_channel,
+        {{ reference_key('versions.referrer_card_no') }} as referrer_card_key,
         versions.status,
         ids.customer_id not in ('UNKNOWN', 'ANONYMOUS')
         and coalesce(versions.is_inferred, true) as is_inferred,

@@ -619,6 +619,12 @@ customer_visits as (
         end) as first_churned_on,
         count(*) as count_visits,
         count(case when visit_on > as_of_date - window_days then 1 end) as count_visits_365d,
+        count(case
+            when
+                visit_on > as_of_date - 2 * window_days
+                and visit_on <= as_of_date - window_days
+                then 1
+        end) as count_visits_previous_365d,
         sum(case when visit_on > as_of_date - window_days then count_sale_receipts else 0 end)
             as count_receipts_365d,
         count(distinct case
@@ -720,6 +726,8 @@ edges as (
     union
     select as_of_date - window_days as edge_date from work_list
     union
+    select as_of_date - 2 * window_days as edge_date from work_list
+    union
     select as_of_date - stage_spend_days as edge_date from work_list
     union
     select as_of_date - 2 * stage_spend_days as edge_date from work_list
@@ -751,6 +759,9 @@ slices_known as (
         day_slices.slice_date,
         work_list.as_of_date - work_list.window_days as window_opens_after,
         day_slices.slice_date >= work_list.as_of_date - work_list.window_days as is_in_window,
+        day_slices.slice_date >= work_list.as_of_date - 2 * work_list.window_days
+        and day_slices.slice_date < work_list.as_of_date - work_list.window_days
+            as is_in_previous_window,
         case
             when day_slices.slice_date >= work_list.as_of_date - work_list.stage_spend_days then 1
             when day_slices.slice_date >= work_list.as_of_date - 2 * work_list.stage_spend_days
@@ -1000,6 +1011,11 @@ customer_sales as (
                 then customer_slices.net_sales - customer_slices.bulk_net_sales
             else 0
         end) as sales_previous_180d,
+        sum(case
+            when slices_known.is_in_previous_window
+                then customer_slices.net_sales - customer_slices.bulk_net_sales
+            else 0
+        end) as sales_previous_365d,
         sum(customer_slices.net_sales) as net_sales_total,
         sum(customer_slices.margin) as margin_total,
         sum(customer_slices.count_lines) as count_lines_total,
@@ -1210,6 +1226,7 @@ measured as (
         customer_visits.first_churned_on,
         coalesce(customer_visits.count_visits, 0) as count_visits,
         coalesce(customer_visits.count_visits_365d, 0) as count_visits_365d,
+        coalesce(customer_visits.count_visits_previous_365d, 0) as count_visits_previous_365d,
         coalesce(customer_visits.count_receipts_365d, 0) as count_receipts_365d,
         coalesce(customer_visits.months_active_12, 0) as months_active_12,
         coalesce(customer_visits.count_gaps, 0) as count_gaps,
@@ -1242,6 +1259,7 @@ measured as (
         coalesce(customer_sales.sales_previous_90d, 0) as sales_previous_90d,
         coalesce(customer_sales.sales_90d + customer_sales.sales_previous_90d, 0) as sales_180d,
         coalesce(customer_sales.sales_previous_180d, 0) as sales_previous_180d,
+        coalesce(customer_sales.sales_previous_365d, 0) as sales_previous_365d,
         coalesce(customer_sales.net_sales_total, 0) as net_sales_total,
         coalesce(customer_sales.margin_total, 0) as margin_total,
         coalesce(customer_sales.count_lines_total, 0) as count_lines_total,
@@ -1385,6 +1403,7 @@ select
     last_visit_on,
     cast(count_visits as integer) as count_visits,
     cast(count_visits_365d as integer) as count_visits_365d,
+    cast(count_visits_previous_365d as integer) as count_visits_previous_365d,
     cast(count_receipts_365d as integer) as count_receipts_365d,
     cast(months_active_12 as integer) as months_active_12,
     cast(count_categories_365d as integer) as count_categories_365d,
@@ -1417,6 +1436,7 @@ select
     growth_ratio,
     cast(sales_180d as decimal(18, 2)) as sales_180d,
     cast(sales_previous_180d as decimal(18, 2)) as sales_previous_180d,
+    cast(sales_previous_365d as decimal(18, 2)) as sales_previous_365d,
     growth_ratio_180d,
 
     -- rhythm and threshold

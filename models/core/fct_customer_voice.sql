@@ -39,11 +39,12 @@ scores as (
         answers.is_simulated,
         case
             when answers.survey_type = 'NPS' then 'NPS'
-            when answers.construct = 'HANDLING' then 'HANDLING'
+            when answers.construct in ('HANDLING', 'MONTHLY_SPEND') then answers.construct
             else 'SATISFACTION'
         end as subject,
         case
-            when answers.higher_is_better then answers.answer_num
+            when answers.higher_is_better or answers.construct = 'MONTHLY_SPEND'
+                then answers.answer_num
             else answers.scale_min + answers.scale_max - answers.answer_num
         end as score
     from answers
@@ -68,6 +69,7 @@ scores as (
                 and answers.scale_min = 1
                 and answers.scale_max = 5
             )
+            or answers.construct = 'MONTHLY_SPEND'
         )
 
 ),
@@ -101,6 +103,8 @@ answered as (
         max(case when subject = 'NPS' then answered_on end) as nps_on,
         max(case when subject = 'HANDLING' then score end) as handling_score,
         max(case when subject = 'HANDLING' then answered_on end) as handling_on,
+        max(case when subject = 'MONTHLY_SPEND' then score end) as monthly_spend,
+        max(case when subject = 'MONTHLY_SPEND' then answered_on end) as monthly_spend_on,
         bool_or(is_simulated) as is_simulated
     from latest_scores
     group by as_of_date, customer_id
@@ -178,6 +182,8 @@ select
     answered.nps_on,
     cast(answered.handling_score as decimal(9, 3)) as handling_score,
     answered.handling_on,
+    cast(answered.monthly_spend as decimal(18, 2)) as monthly_spend,
+    answered.monthly_spend_on,
 
     -- complaints
     cast(coalesce(complained.count_complaints_90d, 0) as integer) as count_complaints_90d,
