@@ -188,6 +188,61 @@ MUTATIONS = [
         one("marts.marts.mart_customer_value", "pyramid_tier = 'TOP'", "pyramid_tier = 'SMALL'"),
     ),
     (
+        "assert_mart_lifecycle",
+        "customer without a row",
+        one("marts.marts.mart_lifecycle", "customer_id = 'nobody'"),
+    ),
+    (
+        "assert_mart_lifecycle",
+        "phase or pattern",
+        one("marts.marts.mart_lifecycle", "relationship_phase = null", "churn_status = 'ACTIVE'"),
+    ),
+    (
+        "assert_mart_lifecycle",
+        "cohorts do not add up",
+        one("marts.marts.mart_cohort", "size = size + 1", "age_month = 0"),
+    ),
+    (
+        "assert_mart_lifecycle",
+        "retention of a cohort",
+        one("marts.marts.mart_cohort", "retained_rolling = size + 1"),
+    ),
+    (
+        "assert_mart_lifecycle",
+        "first-time buyers do not add up",
+        one("marts.marts.mart_repurchase", "count_first_buyers = count_first_buyers + 1"),
+    ),
+    (
+        "assert_mart_lifecycle",
+        "counts and rates of repurchase",
+        one("marts.marts.mart_repurchase", "count_repurchased = count_mature + 1"),
+    ),
+    (
+        "assert_mart_lifecycle",
+        "strata do not add up",
+        one("marts.marts.mart_survival", "count_customers = count_customers + 1", "t_days = 0"),
+    ),
+    (
+        "assert_mart_lifecycle",
+        "survival does not start at 1",
+        one("marts.marts.mart_survival", "survival = 0.9", "t_days = 0"),
+    ),
+    (
+        "assert_mart_lifecycle",
+        "survival does not start at 1",
+        one("marts.marts.mart_survival", "survival = 1.1", "t_days > 0"),
+    ),
+    (
+        "assert_mart_lifecycle",
+        "customers at risk do not follow",
+        one("marts.marts.mart_survival", "at_risk = at_risk + 1", "t_days > 0"),
+    ),
+    (
+        "assert_mart_lifecycle",
+        "churns of a log-rank test",
+        one("marts.marts.mart_survival_test", "observed_events = observed_events + 1"),
+    ),
+    (
         "assert_mart_loyalty",
         "customer without a row",
         one("marts.marts.mart_loyalty", "customer_id = 'nobody'"),

@@ -87,7 +87,7 @@ summed as (
 
 ),
 
--- rounded before it is compared, lest the last bit of a float decide about the median
+-- the published digits, lest the last bit of a float decide about the median
 estimated as (
 
     select
@@ -95,7 +95,7 @@ estimated as (
         as_of_dates.is_latest,
         as_of_dates.min_n,
         cast(as_of_dates.wilson_z as double) as z,
-        case when is_ended then 0 else round(exp(log_survival), 12) end as survival
+        cast(case when is_ended then 0 else exp(log_survival) end as decimal(9, 6)) as survival
     from summed
     inner join as_of_dates on summed.as_of_date = as_of_dates.as_of_date
 
@@ -116,8 +116,8 @@ select
     count_at_risk < min_n as is_small_sample,
 
     -- Kaplan-Meier
-    cast(survival as decimal(9, 6)) as survival,
-    cast(case when not is_ended then survival * log_survival_se end as decimal(9, 6))
+    survival,
+    cast(case when not is_ended then exp(log_survival) * log_survival_se end as decimal(9, 6))
         as survival_se,
     -- on the scale of log(-log S), so that no bound leaves [0, 1]
     cast(
