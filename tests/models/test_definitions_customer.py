@@ -45,18 +45,19 @@ TABLES = {
     "business_date date, qty decimal(12,3), net_amount decimal(18,2), vat_rate decimal(4,3), "
     "cost_amount decimal(18,2), net_ex_vat decimal(18,2), is_valid boolean, "
     "orig_store_code varchar, orig_business_date date, orig_till_no varchar, "
-    "orig_receipt_no varchar",
+    "orig_receipt_no varchar, promo_code varchar, discount_amount decimal(18,2)",
     "bridge_customer_identity": "card_key bigint, card_no varchar, customer_id varchar, "
     "valid_from date, valid_to date, is_inferred boolean",
     "dim_customer_history": "customer_id varchar, status varchar, enrolled_on date, "
-    "enrol_store_key bigint, valid_from date, valid_to date, is_inferred boolean",
+    "enrol_store_key bigint, valid_from date, valid_to date, is_inferred boolean, "
+    "household_size integer, referrer_card_key bigint",
     "dim_card_history": "card_key bigint, card_type varchar, valid_from date, valid_to date, "
     "is_inferred boolean",
     "dim_product_history": "product_key bigint, is_revenue boolean, is_bag boolean, "
     "vat_rate decimal(4,3), category_2_code varchar, valid_from date, valid_to date, "
     "is_inferred boolean",
     "dim_store_history": "store_key bigint, is_test boolean, valid_from date, valid_to date, "
-    "is_inferred boolean",
+    "is_inferred boolean, format varchar, competitors_3km integer",
     "dim_store": "store_key bigint, store_code varchar",
     "dim_date": "date_on date, is_holiday boolean, is_closed boolean",
     "dim_question": "question_key bigint, survey_type varchar, construct varchar, "
@@ -110,6 +111,12 @@ class History:
 
 
 TEST_STORE = 9
+
+
+def promotion(receipt: Receipt, line: Line) -> tuple[str | None, Decimal]:
+    """Promotion code and discount of a line: a third of the lines has the one or the other."""
+    place = (receipt.key + line.product) % 6
+    return "P1" if place == 0 else None, Decimal(1 if place == 1 else 0)
 
 
 def month_end(day: date) -> date:
@@ -220,7 +227,7 @@ def write_core(history: History, marts: Path, latest: date = LATEST) -> None:
             orig = (f"S{o.store}", o.day, "T1", f"R{o.key}") if o else (None,) * 4
             rows["fct_sales_line"].append(
                 (r.key, r.store, line.product, r.card, r.day, line.qty, line.net, None,
-                 line.cost, None, True, *orig)
+                 line.cost, None, True, *orig, *promotion(r, line))
             )  # fmt: skip
     for card, owners in history.owners.items():
         for owner, start, end in ranges(owners):
@@ -264,9 +271,11 @@ def write_core(history: History, marts: Path, latest: date = LATEST) -> None:
             con.execute(f"create or replace table core.{name} ({columns})")
             if rows[name]:
                 values_of_columns = [list(column) for column in zip(*rows[name], strict=True)]
-                names_of_columns = [f"c{i}" for i in range(len(values_of_columns))]
+                # columns at the end that no row fills stay NULL
+                names_of_columns = [column.split()[0] for column in columns.split(", ")]
+                names_of_columns = names_of_columns[: len(values_of_columns)]
                 con.register("arrow_rows", pa.table(values_of_columns, names=names_of_columns))
-                con.execute(f"insert into core.{name} select * from arrow_rows")
+                con.execute(f"insert into core.{name} by name select * from arrow_rows")
                 con.unregister("arrow_rows")
         values = params()
         names = [n for n in types if n in values]
@@ -294,8 +303,8 @@ def dbt_build(home: Path, *arguments: str) -> None:
             str(Path(sys.executable).with_name("dbt")), "build", *arguments,
             "--resource-type", "model", "--resource-type", "seed",
             "--select", "rfm_segment_map", "int_as_of__digested", "fct_visit",
-            "fct_customer_month", "mart_customer_value", "mart_loyalty", "mart_churn",
-            "mart_churn_rate",
+            "fct_customer_month", "fct_customer_promotion", "mart_customer_value", "mart_loyalty",
+            "mart_churn", "mart_churn_rate",
             "--vars", f"{{as_of_date: '{LATEST}'}}",
             "--target-path", str(home / "target"), "--log-path", str(home / "logs"),
         ],
@@ -455,6 +464,9 @@ class Reference:
             row.update(
                 count_visits=len(visits),
                 count_visits_365d=sum(v > window for v in visits),
+                count_visits_previous_365d=sum(
+                    window - timedelta(days=365) < v <= window for v in visits
+                ),
                 first_visit_on=visits[0] if visits else None,
                 last_visit_on=visits[-1] if visits else None,
                 net_sales_365d=net,
@@ -467,6 +479,7 @@ class Reference:
                 count_categories_365d=sum(q > 0 for q in quantity.values()),
                 sales_90d=spent(0, 90),
                 sales_previous_90d=spent(90, 180),
+                sales_previous_365d=spent(365, 730),
                 months_active_12=len(
                     {
                         (v.year, v.month)
@@ -690,7 +703,8 @@ def test_customer_months(home: Path, reference: dict[date, dict[str, dict[str, A
     columns = [
         "count_visits", "count_visits_365d", "first_visit_on", "last_visit_on", "net_sales_365d",
         "bulk_net_sales_365d", "margin_365d", "value_basis", "value_365d", "net_sales_total",
-        "margin_total", "first_churned_on", "second_visit_on",
+        "margin_total", "first_churned_on", "second_visit_on", "sales_previous_365d",
+        "count_visits_previous_365d",
         "count_categories_365d", "sales_90d", "sales_previous_90d", "months_active_12",
         "excluded_reason", "inactivity_threshold_days", "churned_on", "churn_status",
         "returned_on", "count_spells_ended", "was_active_at_start", "was_churned_at_start",
@@ -829,8 +843,8 @@ def test_incremental_is_full_refresh(history: History, home: Path, tmp_path: Pat
     kept = {day for day in after if before.get(day) == after[day]}
     assert kept == {day for day in after if day < late}
     for table in (
-        "core.fct_customer_month", "marts.mart_customer_value", "marts.mart_loyalty",
-        "marts.mart_churn", "marts.mart_churn_rate",
+        "core.fct_customer_month", "core.fct_customer_promotion", "marts.mart_customer_value",
+        "marts.mart_loyalty", "marts.mart_churn", "marts.mart_churn_rate",
     ):  # fmt: skip
         query = f"select * from marts.{table} order by all"
         assert read(tmp_path / "incremental", query) == read(tmp_path / "full", query), table
@@ -839,6 +853,53 @@ def test_incremental_is_full_refresh(history: History, home: Path, tmp_path: Pat
     actual = read(tmp_path / "incremental", "select * from core.fct_customer_month")
     columns = ["last_visit_on", "net_sales_365d", "inactivity_threshold_days", "lifecycle_stage"]
     assert differences(actual, expected, columns)[:20] == []
+
+
+@pytest.mark.definition("Y7")
+def test_promotion_as_of(home: Path, history: History) -> None:
+    """Y7 of every customer and date, over windows that cut months, shops and cards in two."""
+    bulk = {r.key for r in history.receipts if r.net > 5000}
+    expected: dict[tuple[date, str], tuple[Any, ...]] = {}
+    for day in as_of_dates():
+        own: dict[str, dict[tuple[int, str], list[Decimal]]] = defaultdict(
+            lambda: defaultdict(lambda: [Decimal(0)] * 2)
+        )
+        lines: Counter[str] = Counter()
+        for r in history.receipts:
+            if r.store == TEST_STORE or r.key in bulk or not day - 365 * DAY < r.day <= day:
+                continue
+            customer = valid_at(history.owners[r.card], day)
+            for line in r.lines:
+                if line.qty > 0 and valid_at(history.products[line.product], day)[0]:
+                    lines[customer] += 1
+                    cell = own[customer][r.store, f"{r.day:%Y-%m}"]
+                    code, discount = promotion(r, line)
+                    cell[0] += line.net
+                    cell[1] += line.net if code or discount > 0 else 0
+        everybody: dict[tuple[int, str], list[Decimal]] = defaultdict(lambda: [Decimal(0)] * 2)
+        for cells in own.values():
+            for key, cell in cells.items():
+                everybody[key] = [a + b for a, b in zip(everybody[key], cell, strict=True)]
+        for customer, cells in own.items():
+            sales, promo = (sum((cell[i] for cell in cells.values()), Decimal(0)) for i in (0, 1))
+            share = sum(
+                float(cell[0]) * float(everybody[key][1] / everybody[key][0])
+                for key, cell in cells.items()
+                if everybody[key][0]
+            )
+            expected[day, customer] = (sales, promo, lines[customer], share)
+    found = read(home, "select * from core.fct_customer_promotion")
+    assert {(r["as_of_date"], r["customer_id"]) for r in found} == set(expected)
+    assert len(found) == len(expected)
+    for row in found:
+        sales, promo, count, share = expected[row["as_of_date"], row["customer_id"]]
+        names = ("sales_365d", "promo_sales_365d", "count_lines_365d")
+        assert tuple(row[name] for name in names) == (sales, promo, count)
+        assert float(row["expected_promo_sales_365d"]) == pytest.approx(share, abs=1e-4)
+        if count < 20 or share < 1:
+            assert row["price_index"] is None or share > 0
+        else:
+            assert float(row["price_index"]) == pytest.approx(float(promo) / share, abs=1e-4)
 
 
 def digests(home: Path) -> dict[date, str]:
