@@ -8,7 +8,8 @@ stands, unless a person names it.
 
 - `night` settles the date. Is it published already with all that is loaded, this is recorded and
   the rest is skipped. A night caught up on long after 05:00 waits for its feeds instead.
-- `transform_core` and `transform_marts` run dbt, one build each.
+- `transform_core` and `transform_marts` run dbt, one build each. Between them, `score` fits models
+  and scores customers.
 - `audit` judges what would be published; `publish` swaps it in.
 
 When a task fails, the previous publication stays as it is.
@@ -77,6 +78,12 @@ def kehu_publish() -> None:
         return kehu_night.transform("core", date.fromisoformat(as_of), run)
 
     @task(pool=WRITER)
+    def score(as_of: str) -> dict:
+        from kehu import night as kehu_night
+
+        return kehu_night.score(date.fromisoformat(as_of), run_name(get_current_context()))
+
+    @task(pool=WRITER)
     def transform_marts(as_of: str) -> dict:
         from kehu import night as kehu_night
 
@@ -96,7 +103,8 @@ def kehu_publish() -> None:
         return kehu_night.publish(date.fromisoformat(as_of), run_name(get_current_context()))
 
     as_of = night()
-    transform_core(as_of) >> transform_marts(as_of) >> audit(as_of) >> publish(as_of)
+    core, marts = transform_core(as_of), transform_marts(as_of)
+    core >> score(as_of) >> marts >> audit(as_of) >> publish(as_of)
 
 
 kehu_publish()

@@ -117,6 +117,8 @@ def _progress(name: str, seconds: float, result: dict[str, Any]) -> None:
         told = f"{len(result['batches'])} batches"
     elif name in ("core", "marts"):
         told = f"{result['tests']} tests"
+    elif name == "score":
+        told = f"{len(result['dates'])} dates, {len(result['published'])} models published"
     elif name == "audit":
         told = f"{result['checks']} checks"
     out.print(f"  {name:<8} {seconds:>7.1f} s  {told}", highlight=False, soft_wrap=True)
@@ -381,11 +383,32 @@ def transform_command(
     """Only build the star and the marts and run their tests; nothing is published."""
     run = run_id or night.new_run_id(Settings())
     for layer in transform.LAYERS:
+        if layer == "marts":
+            _print_scored(night.score(as_of.date(), run, full_refresh=full_refresh))
         result = night.transform(
             layer, as_of.date(), run, full_refresh=full_refresh and layer == "core"
         )
         out.print(f"{layer}: {result['tests']} tests passed", highlight=False, soft_wrap=True)
     out.print(f"{night.audit(as_of.date(), run)['checks']} audit checks")
+
+
+@app.command("score")
+@for_operators
+def score_command(
+    as_of: AsOf, run_id: Annotated[str | None, typer.Argument()] = None, full_refresh: bool = False
+) -> None:
+    """Only fit the models and score customers, on a core that is built; nothing is published."""
+    run = run_id or night.new_run_id(Settings())
+    _print_scored(night.score(as_of.date(), run, full_refresh=full_refresh))
+
+
+def _print_scored(result: dict[str, Any]) -> None:
+    models = ", ".join(result["published"]) or "none"
+    out.print(
+        f"score: {len(result['dates'])} dates; published for the last: {models}",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 @quarantine_app.callback()

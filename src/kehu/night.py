@@ -1,7 +1,7 @@
 """A night, step by step. Airflow's tasks, `kehu night` and the tests all call these functions.
 
     plan → extract (in parallel) → gate → load        for each group of feeds
-    transform core → transform marts → audit → publish
+    transform core → score → transform marts → audit → publish
 
 Each step can be run again after a crash at any instruction: what was done is found and kept.
 """
@@ -272,6 +272,19 @@ def transform(
     return {"tests": len(results), "warnings": [r.check_id for r in results if not r.success]}
 
 
+def score(as_of: date, run_id: str, *, full_refresh: bool = False) -> dict[str, Any]:
+    """Fit the models of visits, values and churn, and write the scores of each date that needs it."""
+    from kehu.score import run as scoring  # seconds to import, for this step alone
+
+    settings = Settings()
+    with step(settings, run_id, "score") as facts, warehouse.writer_lock(settings, "score"):
+        result = scoring.score(
+            settings, as_of, logic=transforming.models_digest(settings), full_refresh=full_refresh
+        )
+        facts |= {"dates": len(result["dates"]), "published": result["published"]}
+    return result
+
+
 def audit(as_of: date, run_id: str) -> dict[str, Any]:
     """Great Expectations on what would be published."""
     settings = Settings()
@@ -410,6 +423,7 @@ def night(
         timed("gate", lambda: gate(ALL, as_of, run_id))
         timed("load", lambda: load(ALL, run_id))
         timed("core", lambda: transform("core", as_of, run_id, full_refresh=full_refresh))
+        timed("score", lambda: score(as_of, run_id, full_refresh=full_refresh))
         timed("marts", lambda: transform("marts", as_of, run_id))
         timed("audit", lambda: audit(as_of, run_id))
         timed("publish", lambda: publish(as_of, run_id))

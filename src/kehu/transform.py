@@ -15,6 +15,7 @@ from kehu import __version__
 from kehu.errors import CheckFailed, KehuError
 from kehu.files import write_atomically
 from kehu.gate.expect import CheckResult
+from kehu.score.store import make_tables, open_for_scoring
 from kehu.settings import Settings
 from kehu.warehouse import make_marts, open_marts, set_as_of
 
@@ -78,6 +79,8 @@ def build(
     Returns the outcome of every test.
     """
     make_marts(settings)
+    with open_for_scoring(settings.marts) as connection:
+        make_tables(connection)
     full_refresh = _prepare(settings) or full_refresh
     results_path = settings.home / "dbt" / "target" / "run_results.json"
     results_path.unlink(missing_ok=True)
@@ -114,7 +117,7 @@ def build(
 def _prepare(settings: Settings) -> bool:
     """Drop what a killed build left; true where the marts were built by another version of the code."""
     mark = settings.home / "dbt" / "built_by.json"
-    other = mark.exists() and json.loads(mark.read_text()).get("models") != _models_digest(settings)
+    other = mark.exists() and json.loads(mark.read_text()).get("models") != models_digest(settings)
     with open_marts(settings.marts, read_only=False) as connection:
         left = connection.execute(
             "select table_schema, table_name, table_type from information_schema.tables "
@@ -133,6 +136,11 @@ def _drop_forgotten(settings: Settings) -> None:
         for node in manifest["nodes"].values()
         if node["resource_type"] in ("model", "seed") and node["database"] == "marts"
     }
+    known |= {  # what others than dbt write
+        (node["schema"], node["identifier"])
+        for node in manifest["sources"].values()
+        if node["database"] == "marts"
+    }
     with open_marts(settings.marts, read_only=False) as connection:
         tables = connection.execute(
             "select table_schema, table_name from information_schema.tables "
@@ -146,11 +154,11 @@ def _drop_forgotten(settings: Settings) -> None:
 def _mark_built(settings: Settings) -> None:
     write_atomically(
         settings.home / "dbt" / "built_by.json",
-        json.dumps({"models": _models_digest(settings), "code_version": __version__}),
+        json.dumps({"models": models_digest(settings), "code_version": __version__}),
     )
 
 
-def _models_digest(settings: Settings) -> str:
+def models_digest(settings: Settings) -> str:
     """Of all SQL that decides what incremental tables hold; a change of it means a full refresh."""
     digest = hashlib.sha256()
     for folder in ("models", "dbt_project/macros"):

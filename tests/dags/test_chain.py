@@ -47,6 +47,9 @@ class Night:
     def transform(self, layer, as_of, run_id):
         return self.step("transform", layer, as_of)
 
+    def score(self, as_of, run_id):
+        return self.step("score", as_of)
+
     def audit(self, as_of, run_id):
         return self.step("audit", as_of)
 
@@ -164,7 +167,7 @@ def test_a_failed_check_is_not_tried_again(night, run):
     night.failures["audit"] = [CheckFailed("rfm_segment has NULLs"), CheckFailed("again")]
     done, states = run("kehu_publish", retries=2)
     assert done.state == DagRunState.FAILED
-    assert [call[0] for call in night.calls] == ["transform", "transform", "audit"]
+    assert [call[0] for call in night.calls] == ["transform", "score", "transform", "audit"]
     assert states["publish"] == TaskInstanceState.UPSTREAM_FAILED
     assert [notice["message"] for notice in night.notices] == ["rfm_segment has NULLs"]
 
@@ -174,6 +177,7 @@ def test_a_night_is_built_judged_and_published(night, run):
     assert done.state == DagRunState.SUCCESS
     assert night.calls == [
         ("transform", "core", D),
+        ("score", D),
         ("transform", "marts", D),
         ("audit", D),
         ("publish", D),

@@ -10,7 +10,7 @@ from airflow.sdk import AssetOrTimeSchedule, CronDataIntervalTimetable
 
 PROJECT = Path(__file__).resolve().parents[2]
 FEEDS = {"kehu_transactions", "kehu_surveys", "kehu_complaints", "kehu_masters"}
-WRITERS = {"load", "night", "transform_core", "transform_marts", "audit", "publish"}
+WRITERS = {"load", "night", "transform_core", "score", "transform_marts", "audit", "publish"}
 
 
 @pytest.fixture
@@ -86,6 +86,7 @@ def test_publish_waits_for_three_assets_but_not_beyond_five(bag):
     assert [task.task_id for task in dag.topological_sort()] == [
         "night",
         "transform_core",
+        "score",
         "transform_marts",
         "audit",
         "publish",

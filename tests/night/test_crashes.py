@@ -31,7 +31,7 @@ DAYS = [date(2017, 3, 1), date(2017, 3, 2), date(2017, 3, 3)]
 LAST = DAYS[-1]
 STEPS = {
     "load": ("load:all",),
-    "dbt": ("dbt:core", "dbt:marts"),
+    "dbt": ("dbt:core", "score", "dbt:marts"),
     "publish": ("publish",),
     "before": ("plan:all", "extract", "gate:all"),
 }
@@ -41,7 +41,8 @@ CHAIN = [
     *["before"] * 2,
     "load",
     *["load alone"] * 3,
-    *["dbt:core"] * 2,
+    "dbt:core",
+    "score",
     "dbt:marts",
     "publish",
 ]
