@@ -1,0 +1,98 @@
+{{ config(materialized='ephemeral', contract={'enforced': false}) }}
+
+with
+
+customer_months as (
+
+    select * from {{ ref('fct_customer_month') }}
+
+),
+
+as_of_dates as (
+
+    select * from {{ ref('dim_as_of') }}
+
+),
+
+stores as (
+
+    select * from {{ ref('dim_store') }}
+
+),
+
+values_ranked as (
+
+    select * from {{ ref('int_customer_value__ranked') }}
+
+),
+
+rfm_scored as (
+
+    select * from {{ ref('int_rfm__scored') }}
+
+),
+
+potentials as (
+
+    select * from {{ ref('int_potential__estimated') }}
+
+),
+
+behaviours as (
+
+    select * from {{ ref('int_behaviour__indexed') }}
+
+),
+
+customers as (
+
+    select
+        *,
+        count(case when count_visits_365d > 0 then 1 end) over (
+            partition by as_of_date, home_store_key
+        ) as count_store_buyers
+    from customer_months
+    where excluded_reason is null
+
+)
+
+select
+    customers.customer_id,
+    customers.as_of_date,
+    -- a structure of a handful of customers says nothing
+    case
+        when customers.count_store_buyers < as_of_dates.min_n then 'OTHER'
+        else coalesce(stores.store_code, 'UNKNOWN')
+    end as store_code,
+    customers.value_365d,
+    values_ranked.abc_class,
+    values_ranked.abc_count_class,
+    values_ranked.pyramid_tier,
+    values_ranked.curry_tier,
+    values_ranked.store_abc_class,
+    values_ranked.store_abc_count_class,
+    values_ranked.store_pyramid_tier,
+    values_ranked.store_curry_tier,
+    rfm_scored.rfm_segment,
+    customers.lifecycle_stage,
+    values_ranked.value_class || '-' || potentials.potential_class || '-'
+    || behaviours.behaviour_class as cube_cell
+from customers
+inner join as_of_dates on customers.as_of_date = as_of_dates.as_of_date
+left join stores on customers.home_store_key = stores.store_key
+left join values_ranked
+    on
+        customers.as_of_date = values_ranked.as_of_date
+        and customers.customer_id = values_ranked.customer_id
+left join rfm_scored
+    on
+        customers.as_of_date = rfm_scored.as_of_date
+        and customers.customer_id = rfm_scored.customer_id
+left join potentials
+    on
+        customers.as_of_date = potentials.as_of_date
+        and customers.customer_id = potentials.customer_id
+left join behaviours
+    on
+        customers.as_of_date = behaviours.as_of_date
+        and customers.customer_id = behaviours.customer_id
