@@ -110,6 +110,7 @@
         "tolerance_min_days": "integer",
         "quality_reason_codes": "string",
         "satisfaction_retention_days": "integer",
+        "competition_few_max": "integer",
         "churn_horizon_days": "integer",
         "churn_min_visits": "integer",
         "churn_min_customers": "integer",
