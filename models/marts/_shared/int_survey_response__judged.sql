@@ -337,16 +337,19 @@ select
     judged.is_straight_liner,
     judged.is_speeder,
     judged.is_usable,
+    -- least() skips NULLs: who has no stratum would get the cap
     case
-        when judged.is_usable
+        when judged.is_usable and weights.uncapped_weight is not null
             then
                 cast(
                     least(weights.uncapped_weight, cast(judged.survey_weight_cap as double))
                     as decimal(9, 4)
                 )
     end as weight,
-    judged.is_usable and weights.uncapped_weight > cast(judged.survey_weight_cap as double)
-        as is_capped,
+    coalesce(
+        judged.is_usable and weights.uncapped_weight > cast(judged.survey_weight_cap as double),
+        false
+    ) as is_capped,
     judged.is_simulated
 from judged
 left join weights
