@@ -100,3 +100,41 @@
         as decimal(18, 2)
     )
 {%- endmacro %}
+
+{#- P(X >= x) of a Poisson variable with mean `mean` > 0; `x` is a whole number from 0 on. -#}
+{% macro poisson_tail(x, mean) -%}
+    {{ return(adapter.dispatch("poisson_tail", "kehu")(x, mean)) }}
+{%- endmacro %}
+{% macro default__poisson_tail(x, mean) -%}
+    greatest(
+        0,
+        1 - coalesce(
+            list_sum(
+                list_transform(
+                    range(0, cast({{ x }} as bigint)),
+                    lambda k: exp(-{{ mean }} + k * ln({{ mean }}) - lgamma(k + 1))
+                )
+            ),
+            0
+        )
+    )
+{%- endmacro %}
+{#- Spark has no lgamma: each term is made of the one before it. -#}
+{% macro spark__poisson_tail(x, mean) -%}
+    case
+        when {{ x }} < 1 then 1
+        when {{ x }} = 1 then 1 - exp(-{{ mean }})
+        else greatest(
+            0,
+            aggregate(
+                sequence(1, cast({{ x }} as int) - 1),
+                named_struct('term', exp(-{{ mean }}), 'total', exp(-{{ mean }})),
+                (state, k) -> named_struct(
+                    'term', state.term * {{ mean }} / k,
+                    'total', state.total + state.term * {{ mean }} / k
+                ),
+                state -> 1 - state.total
+            )
+        )
+    end
+{%- endmacro %}
