@@ -162,7 +162,7 @@ MEMBER = ["member_id", "gender", "household_size", "enrolled_on", "enrol_store_c
 CARD = ["card_no", "member_id", "card_type", "issued_on", "status", "updated_at"]
 PRODUCT = ["sku_code", "name", "category_1_code", "category_1_name", "category_2_code", "category_2_name", "uom", "is_weighed", "is_revenue", "is_bag", "vat_rate", "status", "updated_at"]  # fmt: skip
 STORE = ["store_code", "name", "format", "is_test", "updated_at"]
-QUESTION = ["survey_id", "question_id", "survey_type", "text", "construct", "role", "scale_min", "scale_max", "higher_is_better", "wave_start", "wave_end", "updated_at"]  # fmt: skip
+QUESTION = ["survey_id", "question_id", "survey_type", "text", "construct", "role", "scale_min", "scale_max", "higher_is_better", "wave_start", "wave_end", "updated_at", "servqual_item", "dimension", "pair_id"]  # fmt: skip
 ANSWER = ["response_id", "question_id", "option_seq", "survey_id", "card_no", "store_code", "submitted_at", "answer_num"]  # fmt: skip
 COMPLAINT = ["complaint_no", "received_at", "channel", "entry_level", "card_no", "store_code", "kind", "reason_code", "severity", "updated_at"]  # fmt: skip
 EVENT = ["complaint_no", "seq", "occurred_at", "event", "level", "actor_type"]
@@ -202,6 +202,14 @@ def _masters() -> list[Drop]:
             "wave_start": "2024-01-01", "wave_end": "2024-12-31", "updated_at": at,
         }
         for q, c in (("Q1", "REPURCHASE_INTENT"), ("Q2", "RECOMMENDATION"), ("Q3", "RELATIVE_PREFERENCE"))
+    ]  # fmt: skip
+    questions += [
+        {
+            **questions[0], "survey_id": "SV0", "question_id": q, "survey_type": t, "text": q,
+            "construct": t, "role": role, "scale_min": low, "scale_max": high, "pair_id": pair,
+            "servqual_item": item, "dimension": item and "TANGIBLES",
+        }
+        for q, t, role, low, high, pair, item in SATISFACTION
     ]  # fmt: skip
     stores = [{"store_code": s, "name": f"店{s}", "format": "SUPERMARKET", "is_test": 0, "updated_at": at} for s in STORES]  # fmt: skip
     return [
@@ -243,9 +251,33 @@ def _answers(
     ]  # fmt: skip
 
 
+SATISFACTION = [
+    ("CSAT", "CSAT", "SINGLE", 1, 5, None, None),
+    ("NPS", "NPS", "SINGLE", 0, 10, None, None),
+    ("CES", "CES", "SINGLE", 1, 7, None, None),
+    ("FUNC", "KANO", "FUNC", 1, 5, "PARKING", None),
+    ("DYSF", "KANO", "DYSF", 1, 5, "PARKING", None),
+    ("P1", "SERVQUAL", "P", 1, 7, "T1", 1),
+    ("E1", "SERVQUAL", "E", 1, 7, "T1", 1),
+]
+
+
+def _satisfaction(response: int, at: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "response_id": f"V{response}", "question_id": q, "option_seq": 1, "survey_id": "SV0",
+            "card_no": f"C{8 + response:05d}", "store_code": STORES[response % 3],
+            "submitted_at": at, "answer_num": low + (response * 5 + n) % (high - low + 1),
+        }
+        for n, (q, _, _, low, high, _, _) in enumerate(SATISFACTION)
+    ]  # fmt: skip
+
+
 def _surveys() -> list[Drop]:
     january = [r for i in range(12) for r in _answers(i, 6 + i, f"2024-01-{10 + i} 12:00:00", (2 + i % 6, 3 + i % 5, 99 if i == 3 else 7))]  # fmt: skip
+    january += [r for i in range(12) for r in _satisfaction(i, f"2024-01-{10 + i} 13:00:00")]
     corrected = _answers(2, 8, "2024-02-02 09:00:00", (7, 7, 7))[:1]
+    corrected += [row | {"answer_num": 1} for row in _satisfaction(2, "2024-02-02 09:00:00")[:2]]
     return [
         Drop("survey_answer", "answers_jan.csv", january, ANSWER, datetime(2024, 1, 29), NIGHTS[0], simulated=True),
         Drop("survey_answer", "answers_feb.csv", corrected, ANSWER, datetime(2024, 2, 5), date(2024, 2, 5), simulated=True),

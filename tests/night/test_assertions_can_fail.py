@@ -257,6 +257,54 @@ MUTATIONS = [
         "disagrees",
         one("marts.marts.mart_loyalty", "behaviour_index = 101", "behaviour_index is not null"),
     ),
+    (
+        "assert_mart_satisfaction",
+        "outside its bounds",
+        one("marts.marts.mart_satisfaction", "value = 101, hi = 101", "metric = 'NPS'"),
+    ),
+    (
+        "assert_mart_satisfaction",
+        "outside its bounds",
+        one("marts.marts.mart_satisfaction", "value = 1.1, hi = 1.1", "metric = 'CSAT'"),
+    ),
+    (
+        "assert_mart_satisfaction",
+        "differs from its counts",
+        one(
+            "marts.marts.mart_satisfaction",
+            "count_passives = count_passives + 1",
+            "metric = 'NPS' and weighting = 'UNWEIGHTED'",
+        ),
+    ),
+    (
+        "assert_mart_satisfaction",
+        "total differs",
+        one(
+            "marts.marts.mart_satisfaction",
+            "count_top_box = count_top_box + 1",
+            "metric = 'CSAT' and store_code <> 'ALL'",
+        ),
+    ),
+    (
+        "assert_mart_satisfaction",
+        "total differs",
+        "delete from marts.marts.mart_satisfaction where segment <> 'ALL'",
+    ),
+    (
+        "assert_mart_satisfaction",
+        "Kano counts",
+        one("marts.marts.mart_kano", "count_reverse = count_reverse + 1"),
+    ),
+    (
+        "assert_mart_satisfaction",
+        "unpaired answers",
+        one("marts.marts.mart_servqual_item", "n = n + 1"),
+    ),
+    (
+        "assert_mart_satisfaction",
+        "do not add up",
+        one("marts.marts.mart_survey_quality", "count_completes = count_responses + 1"),
+    ),
 ]
 
 
