@@ -72,6 +72,13 @@ where
     or (r_score is not null and value_365d is not null) <> (pyramid_tier is not null)
     or (pyramid_tier is null) <> (abc_class is null)
     or (pyramid_tier is null) <> (value_class is null)
+    or (pyramid_tier is null) <> (store_pyramid_tier is null)
+    or (r_score is null) <> (potential_peers is null)
+    or (r_score is null) <> (need_type_proxy is null)
+    or (r_score is null) <> (hughes_code is null)
+    or store_value_rank > value_rank
+    or (exp_visits_24m is null) <> (visits_missing_reason is not null)
+    or (clv_24m is null) <> (clv_missing_reason is not null)
     or r_score not between 1 and 5
     or f_score not between 1 and 5
     or m_score not between 1 and 5

@@ -177,6 +177,24 @@ MUTATIONS = [
     ),
     (
         "assert_mart_customer_value",
+        "scored although",
+        one(
+            "marts.marts.mart_customer_value",
+            "store_value_rank = value_rank + 1",
+            "value_rank is not null",
+        ),
+    ),
+    (
+        "assert_mart_customer_value",
+        "scored although",
+        one(
+            "marts.marts.mart_customer_value",
+            "clv_missing_reason = 'X', clv_24m = 1",
+            "r_score is not null",
+        ),
+    ),
+    (
+        "assert_mart_customer_value",
         "equal values with unequal scores",
         "update marts.marts.mart_customer_value set f_score = 6 - f_score where rowid in (select max(rowid) "
         f"from marts.marts.mart_customer_value where f_score <> 3 and {LATEST} "
@@ -304,6 +322,50 @@ MUTATIONS = [
         "assert_mart_satisfaction",
         "do not add up",
         one("marts.marts.mart_survey_quality", "count_completes = count_responses + 1"),
+    ),
+    (
+        "assert_mart_segment",
+        "shares do not add up",
+        one("marts.marts.mart_segment_structure", "pct_customers = pct_customers + 0.1"),
+    ),
+    (
+        "assert_mart_segment",
+        "customers of a scheme",
+        one("marts.marts.mart_customer_value", "rfm_segment = null", "rfm_segment is not null"),
+    ),
+    (
+        "assert_mart_segment",
+        "stores do not add up",
+        one("marts.marts.mart_segment_structure", "nps_n = nps_n + 1", "store_code <> 'ALL'"),
+    ),
+    (
+        "assert_mart_segment",
+        "moves do not start",
+        one("marts.marts.mart_segment_migration", "count_from = count_from + 1"),
+    ),
+    (
+        "assert_mart_segment",
+        "moves do not end",
+        one(
+            "marts.marts.mart_segment_migration",
+            "n = n + 1",
+            "store_code = 'ALL' and to_tier <> 'LOST'",
+        ),
+    ),
+    (
+        "assert_mart_segment",
+        "tier of which nobody",
+        "delete from marts.marts.mart_segment_migration where from_tier <> 'NEW'",
+    ),
+    (
+        "assert_mart_segment",
+        "concentration disagrees",
+        one("marts.marts.mart_concentration", "gini = 2", "gini is not null"),
+    ),
+    (
+        "assert_mart_segment",
+        "concentration disagrees",
+        "delete from marts.marts.mart_concentration",
     ),
 ]
 
