@@ -66,7 +66,11 @@ FEATURES = (
     Feature("MEAN_GAP", "ln(1 + month.mean_gap_days)"),
     Feature("GAP_TREND", "ln((1 + rhythm.last_gap_days) / (1 + month.mean_gap_days))"),
     Feature("GAP_VARIATION", "month.gap_cv"),
-    Feature("GROWTH", "ln(greatest(month.growth_ratio, 0.01))"),
+    # greatest() skips NULLs, and a ratio that is not known is no small one
+    Feature(
+        "GROWTH",
+        "case when month.growth_ratio is not null then ln(greatest(month.growth_ratio, 0.01)) end",
+    ),
     Feature("CATEGORIES", "ln(1 + month.count_categories_365d)"),
     Feature(
         "CATEGORY_CHANGE",
