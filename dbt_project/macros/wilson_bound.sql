@@ -13,3 +13,13 @@
         )
     ) / ({{ n }} + {{ z }} * {{ z }}))) as decimal(9, 6)) end
 {%- endmacro %}
+
+{#-
+    The proportion hits / base and its Wilson bounds as three columns `name`, `name`_lo and
+    `name`_hi; NULL where nothing was counted. `counts` is [hits, base].
+-#}
+{% macro wilson_share(name, counts, z) -%}
+    cast(cast({{ counts[0] }} as double) / nullif({{ counts[1] }}, 0) as decimal(9, 6)) as {{ name }},
+    {{ kehu.wilson_bound(counts[0], counts[1], z, '-') }} as {{ name }}_lo,
+    {{ kehu.wilson_bound(counts[0], counts[1], z, '+') }} as {{ name }}_hi
+{%- endmacro %}

@@ -106,6 +106,9 @@ dated as (
         snapshots.snapshot_on,
         identity_history.customer_id as snapshot_customer_id,
         complaint_months.customer_id not in ('ANONYMOUS', 'UNKNOWN') as is_identified,
+        -- what was never resolved is watched from its receipt, in a denominator of its own
+        coalesce(cast(complaint_months.resolved_at as date), complaint_months.received_on)
+            as watched_from_on,
         cast(complaint_months.resolved_at as date) as resolved_on,
         case
             when complaint_months.is_valid
@@ -347,8 +350,8 @@ repurchases as (
     inner join visits
         on
             dated.customer_id = visits.customer_id
-            and dated.resolved_on < visits.visit_on
-            and dated.resolved_on + dated.recovery_window_days >= visits.visit_on
+            and dated.watched_from_on < visits.visit_on
+            and dated.watched_from_on + dated.recovery_window_days >= visits.visit_on
             and dated.as_of_date >= visits.known_from
             and dated.as_of_date < visits.known_to
     where dated.is_identified and dated.is_valid
@@ -396,6 +399,11 @@ clocked as (
         and dated.resolved_on is not null
         and dated.resolved_on + dated.recovery_window_days <= dated.as_of_date
             as is_recovery_matured,
+        dated.is_valid
+        and dated.is_identified
+        and dated.resolved_on is null
+        and dated.watched_from_on + dated.recovery_window_days <= dated.as_of_date
+            as is_unresolved_matured,
         dated.is_valid
         and dated.is_identified
         and dated.finished_on is not null
@@ -500,12 +508,16 @@ select
     orig_till_no,
     orig_receipt_no,
     recovery_window_days,
+    watched_from_on,
     case
-        when is_valid and is_identified then resolved_on + recovery_window_days
+        when is_valid and is_identified then watched_from_on + recovery_window_days
     end as recovery_until_on,
     repurchase_on,
     is_recovery_matured,
     case when is_recovery_matured then repurchase_on is not null end as is_repurchased,
+    is_unresolved_matured,
+    case when is_unresolved_matured then repurchase_on is not null end
+        as is_unresolved_repurchased,
     case
         when is_recovery_matured
             then
@@ -516,7 +528,9 @@ select
                 )
     end as is_recovered,
     case when is_valid then handling_score >= handling_high_min end as is_handled_well,
-    case when is_valid and is_identified then count_later > 0 end as has_later_complaint,
+    case
+        when is_valid and is_identified and resolved_at is not null then count_later > 0
+    end as has_later_complaint,
     cast(count_complaints_recent as integer) as count_complaints_recent,
     count_complaints_recent >= repeat_complainer_min as is_repeat_complainer,
     is_simulated or handling_is_simulated as is_simulated

@@ -160,9 +160,10 @@ select
     judged.recovery_until_on,
     judged.is_recovery_matured as is_matured,
     judged.repurchase_on,
-    cast({{ days_between('judged.resolved_on', 'judged.repurchase_on') }} as integer)
+    cast({{ days_between('judged.watched_from_on', 'judged.repurchase_on') }} as integer)
         as repurchase_days,
     judged.is_repurchased,
+    judged.is_unresolved_repurchased,
     judged.has_later_complaint,
     judged.is_recovered,
     matched.control_level,
