@@ -153,6 +153,68 @@ MUTATIONS = [
     ),
     (
         "assert_mart_churn_rate",
+        "counts and rates disagree",
+        one("marts.marts.mart_churn_rate", "churned_avoidable = churned_avoidable + 1", RATE),
+    ),
+    (
+        "assert_mart_churn_rate",
+        "counts and rates disagree",
+        one("marts.marts.mart_churn_rate", "value_lost = value_start + 0.01", RATE),
+    ),
+    (
+        "assert_mart_churn_rate",
+        "counts and rates disagree",
+        one("marts.marts.mart_churn_rate", "value_retention_rate = null", RATE),
+    ),
+    (
+        "assert_mart_churn_rate",
+        "total differs from stores",
+        one(
+            "marts.marts.mart_churn_rate",
+            "value_lost = value_lost + 0.01",
+            "store_code <> 'ALL' and pyramid_tier = 'ALL' and value_lost is not null",
+        ),
+    ),
+    (
+        "assert_mart_churn_rate",
+        "churned and active are not all who came",
+        one("marts.marts.mart_churn", "churn_status = 'NEVER_BOUGHT'", "churn_status = 'ACTIVE'"),
+    ),
+    (
+        "assert_mart_churn_rate",
+        "probability without a model",
+        one("marts.marts.mart_churn", "p_churn = 0.5, p_churn_missing_reason = null"),
+    ),
+    (
+        "assert_mart_churn_rate",
+        "nothing without a reason",
+        one("marts.marts.mart_churn", "p_churn_missing_reason = null", "p_churn is null"),
+    ),
+    (
+        "assert_mart_churn_rate",
+        "nothing without a reason",
+        one(
+            "marts.marts.mart_churn",
+            "reason_code = 'PRICING', reason_source = 'INFERRED', is_avoidable = true",
+            "churn_status = 'ACTIVE'",
+        ),
+    ),
+    (
+        "assert_mart_churn_rate",
+        "model published without",
+        one("marts.marts.mart_model_evaluation", "is_published = true", "is_baseline"),
+    ),
+    (
+        "assert_mart_churn_rate",
+        "causes differ",
+        one(
+            "marts.marts.mart_churn_reason",
+            "count_mentions = count_respondents + 1",
+            "store_code = 'ALL'",
+        ),
+    ),
+    (
+        "assert_mart_churn_rate",
         "customer without a row in mart_churn",
         one("marts.marts.mart_churn", "customer_id = 'nobody'"),
     ),
