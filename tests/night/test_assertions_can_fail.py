@@ -183,7 +183,11 @@ MUTATIONS = [
     (
         "assert_mart_churn_rate",
         "probability without a model",
-        one("marts.marts.mart_churn", "p_churn = 0.5, p_churn_missing_reason = null"),
+        one(
+            "marts.marts.mart_churn",
+            "p_churn = 0.5, p_churn_missing_reason = null",
+            "model is null",
+        ),
     ),
     (
         "assert_mart_churn_rate",
