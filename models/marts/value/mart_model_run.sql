@@ -51,6 +51,9 @@ select
         as decimal(18, 6)
     ) as mae_ratio,
 
+    runs.holdout_sales_mae,
+    runs.heuristic_sales_mae,
+
     -- code
     runs.score_version
 from runs

@@ -15,6 +15,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from kehu.errors import KehuError
 from kehu.score import churn, clv, spend, store, visits
@@ -58,7 +59,11 @@ def score(
     the dates scored and the models published for `as_of`. KehuError where core is built for another
     date.
     """
-    with store.open_for_scoring(settings.marts, settings.memory_limit, settings.threads) as marts:
+    # small matrices: several threads only wait for each other, and might add in another order
+    with (
+        threadpool_limits(limits=1),
+        store.open_for_scoring(settings.marts, settings.memory_limit, settings.threads) as marts,
+    ):
         store.make_tables(marts)
         wanted = store.digests(marts, f"{SCORE_VERSION}|{churn.CODE_VERSION}|{logic}")
         if not wanted or max(wanted) != as_of:
@@ -138,6 +143,7 @@ def score_visits(marts: duckdb.DuckDBPyConnection, as_of: date) -> tuple[pa.Tabl
         for row in (*both, value_run.row)
     ]
     rows[-1]["margin_rate"] = company[1]
+    rows[-1] |= holdout_sales(data, runs[used].calibrated, value_run.calibrated, parts)
 
     count = table.num_rows
     columns: dict[str, Any] = {
@@ -242,10 +248,14 @@ def _known(values: Floats | None, where: Any) -> pa.Array:
 
 @dataclass(frozen=True)
 class VisitRun:
-    """One fitted model of visits: its row of fct_model_run, and the model where it is published."""
+    """One fitted model of visits: its row of fct_model_run, the model where it is published.
+
+    And the one fitted to the calibration, where there was one to fit.
+    """
 
     row: Row
     published: visits.VisitModel | None
+    calibrated: visits.VisitModel | None = None
 
     @property
     def reason(self) -> str | None:
@@ -256,10 +266,14 @@ class VisitRun:
 
 @dataclass(frozen=True)
 class SpendRun:
-    """The fitted model of values: its row of fct_model_run, and the model where it is published."""
+    """The fitted model of values: its row of fct_model_run, the model where it is published.
+
+    And the one fitted to the calibration, where there was one to fit.
+    """
 
     row: Row
     published: spend.SpendModel | None
+    calibrated: spend.SpendModel | None = None
 
     @property
     def reason(self) -> str | None:
@@ -293,44 +307,56 @@ def fit_visits(
         "is_converged": found.converged,
         "expected_visits_new_52w": _finite(float(fitted.expected_visits_new(52.0))),
     }
-    holdout, calibrated = holdout_visits(model, data, parts, least)
+    holdout, before = holdout_visits(model, data, parts, least)
     row |= holdout
-    reason = _verdict(row, found.converged and calibrated)
+    reason = _verdict(row, found.converged and (before is None or before.converged))
     usable = reason is None and bool(
         np.all(np.isfinite(fitted.expected_visits(histories, max(HORIZONS))))
     )
     if reason is None and not usable:
         reason = NOT_CONVERGED
-    return VisitRun(row | _withheld(reason), fitted if reason is None else None)
+    return VisitRun(
+        row | _withheld(reason),
+        fitted if reason is None else None,
+        None if before is None else before.fitted,
+    )
 
 
-def holdout_visits(model: Model, data: Statistics, parts: Split, least: int) -> tuple[Row, bool]:
-    """MAE of the visits of customers known at the cut, and whether the fit to them converged."""
+def holdout_visits(
+    model: Model, data: Statistics, parts: Split, least: int
+) -> tuple[Row, VisitFit | None]:
+    """MAE of the visits of customers known at the cut, and the fit to what was known there."""
     if parts.days < 1:
-        return {"reason_code": HISTORY_TOO_SHORT}, True
+        return {"reason_code": HISTORY_TOO_SHORT}, None
     there = data["x_before"] >= 0
     count = int(there.sum())
     row: Row = {"count_holdout_customers": count}
     if count < least:
-        return row | {"reason_code": TOO_FEW}, True
-    cut = (parts.calibrated_to - date(1970, 1, 1)).days
-    before, index = visits.group(
-        data["x_before"][there], data["first_day"][there], data["last_day_before"][there], cut
-    )
+        return row | {"reason_code": TOO_FEW}, None
+    before, index = histories_before(data, parts)
     found = visits.fit(model, before)
     foretold = found.fitted.expected_visits(before, parts.days / 7.0)[index]
     came = data["visits_after"][there]
     return row | {
         "holdout_mae": _mae(foretold, came),
         "heuristic_mae": _mae(data["visits_previous"][there], came),
-    }, found.converged
+    }, found
+
+
+def histories_before(data: Statistics, parts: Split) -> tuple[Histories, visits.Indices]:
+    """Groups of the customers known at the cut, as known there, and the group of each of them."""
+    there = data["x_before"] >= 0
+    cut = (parts.calibrated_to - date(1970, 1, 1)).days
+    return visits.group(
+        data["x_before"][there], data["first_day"][there], data["last_day_before"][there], cut
+    )
 
 
 def fit_spend(data: Statistics, parts: Split, least: int, correlation_max: float) -> SpendRun:
     """Gamma-Gamma over customers with repeat visits of positive mean value; judged as the visits are.
 
-    The hold-out compares the mean value of a visit, of customers with visits both in the last period
-    and in the hold-out, with that of the last period as the heuristic.
+    The hold-out compares the mean value of a visit, of customers whom the model knew by repeat visits
+    and who came both in the last period and in the hold-out, with that of the last period.
     """
     groups = spend.group(data["x"], data["repeat_cents"])
     row: Row = _header(GAMMA_GAMMA, parts) | {
@@ -354,33 +380,71 @@ def fit_spend(data: Statistics, parts: Split, least: int, correlation_max: float
         if correlation is None
         else abs(round(correlation, 6)) > correlation_max,
     }
-    holdout, calibrated = holdout_spend(data, parts, least)
+    holdout, before = holdout_spend(data, parts, least)
     row |= holdout
-    reason = _verdict(row, found.converged and calibrated)
+    reason = _verdict(row, found.converged and (before is None or before.converged))
     if fitted.q <= 1 and reason in (None, WORSE):
         reason = Q_NOT_ABOVE_1
-    return SpendRun(row | _withheld(reason), fitted if reason is None else None)
+    return SpendRun(
+        row | _withheld(reason),
+        fitted if reason is None else None,
+        None if before is None else before.fitted,
+    )
 
 
-def holdout_spend(data: Statistics, parts: Split, least: int) -> tuple[Row, bool]:
-    """MAE of the mean value of a visit in the hold-out, and whether the fit before it converged."""
+def holdout_spend(data: Statistics, parts: Split, least: int) -> tuple[Row, spend.SpendFit | None]:
+    """MAE of the mean value of a visit in the hold-out, and the fit to what was known before it."""
     if parts.days < 1:
-        return {"reason_code": HISTORY_TOO_SHORT}, True
+        return {"reason_code": HISTORY_TOO_SHORT}, None
     groups = spend.group(data["x_before"], data["repeat_cents_before"])
-    both = (data["visits_previous"] > 0) & (data["visits_after"] > 0)
-    row: Row = {"count_holdout_customers": int(both.sum())}
-    if min(groups.customers, int(both.sum())) < least:
-        return row | {"reason_code": TOO_FEW}, True
+    judged = (
+        (data["x_before"] >= 1)
+        & (data["repeat_cents_before"] > 0)
+        & (data["visits_previous"] > 0)
+        & (data["visits_after"] > 0)
+    )
+    row: Row = {"count_holdout_customers": int(judged.sum())}
+    if min(groups.customers, int(judged.sum())) < least:
+        return row | {"reason_code": TOO_FEW}, None
     found = spend.fit(groups)
-    x = data["x_before"][both]
-    own = _mean_value(np.maximum(data["repeat_cents_before"][both], 0), x)
-    foretold = found.fitted.expected_value(x, own)
-    brought = _mean_value(data["cents_after"][both], data["visits_after"][both])
-    last = _mean_value(data["cents_previous"][both], data["visits_previous"][both])
+    part = {name: values[judged] for name, values in data.items()}
+    foretold = expected_value_before(part, found.fitted)
+    brought = _mean_value(part["cents_after"], part["visits_after"])
+    last = _mean_value(part["cents_previous"], part["visits_previous"])
     row |= {"holdout_mae": _mae(foretold, brought), "heuristic_mae": _mae(last, brought)}
     if found.fitted.q <= 1:
         row["reason_code"] = Q_NOT_ABOVE_1
-    return row, found.converged
+    return row, found
+
+
+def expected_value_before(data: Statistics, model: spend.SpendModel) -> Floats:
+    """Expected value of a visit as of the cut; what brought nothing counts as 0."""
+    cents = np.maximum(data["repeat_cents_before"], 0)
+    return model.expected_value(data["x_before"], _mean_value(cents, data["x_before"]))
+
+
+def holdout_sales(
+    data: Statistics,
+    visit_model: visits.VisitModel | None,
+    spend_model: spend.SpendModel | None,
+    parts: Split,
+) -> Row:
+    """MAE of the sales of customers known at the cut: both models together against the heuristic.
+
+    For information: the models are judged one by one, each by what it foretells.
+    """
+    if visit_model is None or spend_model is None:
+        return {}
+    there = data["x_before"] >= 0
+    before, index = histories_before(data, parts)
+    coming = visit_model.expected_visits(before, parts.days / 7.0)[index]
+    known = {name: values[there] for name, values in data.items()}
+    foretold = coming * expected_value_before(known, spend_model)
+    brought = known["cents_after"] / 100.0
+    return {
+        "holdout_sales_mae": _mae(foretold, brought),
+        "heuristic_sales_mae": _mae(known["cents_previous"] / 100.0, brought),
+    }
 
 
 def _header(model: str, parts: Split) -> Row:

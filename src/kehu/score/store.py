@@ -71,6 +71,8 @@ TABLES: dict[str, dict[str, str]] = {
         "count_holdout_customers": "integer",
         "holdout_mae": FIGURE,
         "heuristic_mae": FIGURE,
+        "holdout_sales_mae": FIGURE,
+        "heuristic_sales_mae": FIGURE,
         "is_published": "boolean",
         "reason_code": "varchar",
         "score_version": "integer",
