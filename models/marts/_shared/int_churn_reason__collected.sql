@@ -107,7 +107,7 @@ stated as (
         is_simulated,
         row_number() over (
             partition by as_of_date, customer_id
-            order by question_id asc nulls last, option_seq asc nulls last, reason_code asc
+            order by question_id asc nulls last, option_seq asc nulls last, reason_code asc nulls last
         ) as reason_place
     from exit_answers
     where response_place = 1 and mention = 1
@@ -206,7 +206,7 @@ inferred as (
         row_number() over (
             partition by indications.as_of_date, indications.customer_id
             order by
-                indications.strength asc,
+                indications.strength asc nulls last,
                 indications.given_at desc nulls last,
                 indications.complaint_no desc nulls last
         ) as reason_place
