@@ -53,10 +53,13 @@ histories as (
         cast(
             least(floor(as_of_dates.alert_baseline_days / 7), {{ max_weeks }}) as integer
         ) as baseline_weeks,
-        greatest(
-            first_days.first_received_on,
-            as_of_dates.period_start_date - as_of_dates.window_days
-        ) as history_start_on
+        case
+            when first_days.first_received_on is not null
+                then greatest(
+                    first_days.first_received_on,
+                    as_of_dates.period_start_date - as_of_dates.window_days
+                )
+        end as history_start_on
     from as_of_dates
     left join first_days on as_of_dates.as_of_date = first_days.as_of_date
 
@@ -211,6 +214,7 @@ walk as (
             *,
             coalesce(
                 count_complaints >= alert_min_count
+                and count_baseline is not null
                 and {{ poisson_tail(
                     'count_complaints',
                     'greatest(cast(alert_rate_floor as double), cast(sum_baseline as double) '
