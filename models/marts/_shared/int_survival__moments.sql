@@ -1,5 +1,14 @@
 {{ config(materialized='ephemeral', contract={'enforced': false}) }}
 
+-- ways to divide customers by what was known when the relationship began, lest the outcome choose
+-- its own group
+{% set stratum_types = {
+    'ALL': "'ALL'",
+    'ORIGIN': 'relationship_origin',
+    'BEGUN_QUARTER': 'begun_quarter',
+    'ENROL_STORE_FORMAT': 'enrol_store_format',
+} %}
+
 with
 
 relationships as (
@@ -98,31 +107,41 @@ moments_counted as (
 
 ),
 
--- one stratum for everybody, and everybody once in each way to divide them
-stratified as (
+-- everybody once in each way to divide customers
+strata as (
+
+    {%- for stratum_type, stratum in stratum_types.items() %}
 
     select
         as_of_date,
         t_days,
-        case
-            when grouping(relationship_origin) = 0 then 'ORIGIN'
-            when grouping(begun_quarter) = 0 then 'BEGUN_QUARTER'
-            when grouping(enrol_store_format) = 0 then 'ENROL_STORE_FORMAT'
-            else 'ALL'
-        end as stratum_type,
-        coalesce(relationship_origin, begun_quarter, enrol_store_format, 'ALL') as stratum,
-        sum(count_begun) as count_begun,
-        sum(count_excluded) as count_excluded,
-        sum(count_returned) as count_returned,
-        sum(count_entered) as count_entered,
-        sum(count_events) as count_events,
-        sum(count_censored) as count_censored
+        count_begun,
+        count_excluded,
+        count_returned,
+        count_entered,
+        count_events,
+        count_censored,
+        '{{ stratum_type }}' as stratum_type,
+        {{ stratum }} as stratum
     from moments_counted
-    group by
-        as_of_date,
-        t_days,
-        grouping sets ((), (relationship_origin), (begun_quarter), (enrol_store_format))
+    {%- if not loop.last %}
+
+    union all
+    {%- endif %}
+    {%- endfor %}
 
 )
 
-select * from stratified
+select
+    as_of_date,
+    stratum_type,
+    stratum,
+    t_days,
+    sum(count_begun) as count_begun,
+    sum(count_excluded) as count_excluded,
+    sum(count_returned) as count_returned,
+    sum(count_entered) as count_entered,
+    sum(count_events) as count_events,
+    sum(count_censored) as count_censored
+from strata
+group by as_of_date, stratum_type, stratum, t_days

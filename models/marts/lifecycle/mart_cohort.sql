@@ -24,11 +24,11 @@ visit_months as (
 
     select
         customer_id,
-        cast(date_trunc('month', visit_on) as date) as visit_month,
         known_to,
+        cast(date_trunc('month', visit_on) as date) as visit_month,
         min(known_from) as known_from
     from visits
-    group by customer_id, cast(date_trunc('month', visit_on) as date), known_to
+    group by customer_id, known_to, cast(date_trunc('month', visit_on) as date)
 
 ),
 
@@ -39,13 +39,13 @@ members as (
         customer_id,
         relationship_origin,
         churn_status,
-        excluded_reason is not null as is_excluded,
         cast(date_trunc('month', first_visit_on) as date) as cohort_month,
         cast(
             12 * (extract(year from last_visit_on) - extract(year from first_visit_on))
             + extract(month from last_visit_on) - extract(month from first_visit_on)
             as integer
-        ) as last_age_month
+        ) as last_age_month,
+        excluded_reason is not null as is_excluded
     from relationships
 
 ),

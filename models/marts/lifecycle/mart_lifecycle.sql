@@ -24,12 +24,12 @@ visit_quarters as (
 
     select
         customer_id,
-        extract(year from visit_on) * 4 + extract(quarter from visit_on) as quarter_no,
         known_to,
+        extract(year from visit_on) * 4 + extract(quarter from visit_on) as quarter_no,
         min(known_from) as known_from
     from visits
     group by
-        customer_id, extract(year from visit_on) * 4 + extract(quarter from visit_on), known_to
+        customer_id, known_to, extract(year from visit_on) * 4 + extract(quarter from visit_on)
 
 ),
 

@@ -48,8 +48,7 @@ at_risk as (
 terms as (
 
     select
-        at_risk.*,
-        case when count_events > 0 and count_events = count_at_risk then 1 else 0 end as ended,
+        *,
         cast(
             case
                 when count_events < count_at_risk
@@ -65,7 +64,8 @@ terms as (
                         / (cast(count_at_risk as double) * (count_at_risk - count_events))
                 else 0
             end as decimal(28, 18)
-        ) as greenwood_term
+        ) as greenwood_term,
+        case when count_events > 0 and count_events = count_at_risk then 1 else 0 end as ended
     from at_risk
 
 ),
@@ -73,10 +73,10 @@ terms as (
 summed as (
 
     select
-        terms.*,
-        sum(ended) over so_far > 0 as is_ended,
+        *,
         cast(sum(log_factor) over so_far as double) as log_survival,
-        sqrt(cast(sum(greenwood_term) over so_far as double)) as log_survival_se
+        sqrt(cast(sum(greenwood_term) over so_far as double)) as log_survival_se,
+        sum(ended) over so_far > 0 as is_ended
     from terms
     window
         so_far as (
@@ -95,13 +95,14 @@ estimated as (
         as_of_dates.is_latest,
         as_of_dates.min_n,
         cast(as_of_dates.wilson_z as double) as z,
-        cast(case when is_ended then 0 else exp(log_survival) end as decimal(9, 6)) as survival
+        cast(case when summed.is_ended then 0 else exp(summed.log_survival) end as decimal(9, 6))
+            as survival
     from summed
     inner join as_of_dates on summed.as_of_date = as_of_dates.as_of_date
 
 )
 
-select
+select  -- noqa: ST06
     as_of_date,
     stratum_type,
     stratum,

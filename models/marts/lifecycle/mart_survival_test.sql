@@ -69,7 +69,7 @@ grid as (
 at_risk as (
 
     select
-        grid.*,
+        *,
         sum(own_change) over (
             partition by as_of_date, stratum_type, stratum
             order by t_days
