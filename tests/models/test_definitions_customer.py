@@ -23,6 +23,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -30,47 +31,49 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
+import yaml
+
+from kehu.score.store import make_tables
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(9999, 12, 31)
 START, LATEST = date(2019, 1, 1), date(2021, 6, 15)
 DAY = timedelta(days=1)
 
-TABLES = {
-    "fct_receipt": "receipt_key bigint, store_key bigint, card_key bigint, store_code varchar, "
-    "business_date date, till_no varchar, receipt_no varchar, receipt_type varchar, "
-    "status varchar, valid_net_amount decimal(18,2), is_sale_visit boolean, "
-    "source_version varchar",
-    "fct_sales_line": "receipt_key bigint, store_key bigint, product_key bigint, card_key bigint, "
-    "business_date date, qty decimal(12,3), net_amount decimal(18,2), vat_rate decimal(4,3), "
-    "cost_amount decimal(18,2), net_ex_vat decimal(18,2), is_valid boolean, "
-    "orig_store_code varchar, orig_business_date date, orig_till_no varchar, "
-    "orig_receipt_no varchar, promo_code varchar, discount_amount decimal(18,2)",
-    "bridge_customer_identity": "card_key bigint, card_no varchar, customer_id varchar, "
-    "valid_from date, valid_to date, is_inferred boolean",
-    "dim_customer_history": "customer_id varchar, status varchar, enrolled_on date, "
-    "enrol_store_key bigint, valid_from date, valid_to date, is_inferred boolean, "
-    "household_size integer, referrer_card_key bigint",
-    "dim_card_history": "card_key bigint, card_type varchar, valid_from date, valid_to date, "
-    "is_inferred boolean",
-    "dim_product_history": "product_key bigint, is_revenue boolean, is_bag boolean, "
-    "vat_rate decimal(4,3), category_2_code varchar, valid_from date, valid_to date, "
-    "is_inferred boolean",
-    "dim_store_history": "store_key bigint, is_test boolean, valid_from date, valid_to date, "
-    "is_inferred boolean, format varchar, competitors_3km integer",
-    "dim_store": "store_key bigint, store_code varchar",
-    "dim_date": "date_on date, is_holiday boolean, is_closed boolean",
-    "dim_question": "question_key bigint, survey_type varchar, construct varchar, "
-    "scale_min integer, scale_max integer, higher_is_better boolean",
-    "fct_survey_answer_history": "response_id varchar, question_id varchar, option_seq integer, "
-    "question_key bigint, card_key bigint, answered_on date, answer_num decimal(9,3), "
-    "is_simulated boolean, valid_from date, valid_to date",
-    "fct_complaint_history": "complaint_no varchar, received_on date, card_key bigint, "
-    "kind varchar, merged_into varchar, reason_code varchar, severity integer, "
-    "valid_from date, valid_to date",
-    "fct_complaint_event": "complaint_no varchar, seq integer, occurred_at timestamp, "
-    "occurred_on date, event varchar, level integer, actor_type varchar",
+# Columns that the rows of a history fill, in their order; the contract has the rest, and the types.
+COLUMNS = {
+    "fct_receipt": (
+        "receipt_key store_key card_key store_code business_date till_no receipt_no receipt_type "
+        "status valid_net_amount is_sale_visit source_version"
+    ),
+    "fct_sales_line": (
+        "receipt_key store_key product_key card_key business_date qty net_amount vat_rate "
+        "cost_amount net_ex_vat is_valid orig_store_code orig_business_date orig_till_no "
+        "orig_receipt_no promo_code discount_amount"
+    ),
+    "bridge_customer_identity": "card_key card_no customer_id valid_from valid_to is_inferred",
+    "dim_customer_history": (
+        "customer_id status enrolled_on enrol_store_key valid_from valid_to is_inferred"
+    ),
+    "dim_card_history": "card_key card_type valid_from valid_to is_inferred",
+    "dim_product_history": (
+        "product_key is_revenue is_bag vat_rate category_2_code valid_from valid_to is_inferred"
+    ),
+    "dim_store_history": "store_key is_test valid_from valid_to is_inferred",
+    "dim_store": "store_key store_code",
+    "dim_date": "date_on is_holiday is_closed",
+    "dim_question": "question_key survey_type construct scale_min scale_max higher_is_better",
+    "fct_survey_answer_history": (
+        "response_id question_id option_seq question_key card_key answered_on answer_num "
+        "is_simulated valid_from valid_to"
+    ),
+    "fct_complaint_history": (
+        "complaint_no received_on card_key kind merged_into reason_code severity valid_from "
+        "valid_to"
+    ),
+    "fct_complaint_event": "complaint_no seq occurred_at occurred_on event level actor_type",
 }
+BUILT = ("int_as_of__digested", "fct_visit", "fct_customer_month", "fct_customer_promotion")
 
 
 @dataclass
@@ -209,8 +212,25 @@ def ranges(versions: list[tuple[date, Any]]) -> Iterable[tuple[Any, date, date]]
         yield value, start, end
 
 
+@cache
+def contracts() -> dict[str, dict[str, str]]:
+    """Columns and types of every core table that dbt does not build here: those without rows are
+    empty, as they are in a company that has no surveys or complaints."""
+    found: dict[str, dict[str, str]] = {}
+    for path in (ROOT / "models/core").glob("*.yml"):
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        for table in document.get("models", []):
+            if table["name"] not in (*BUILT, "dim_as_of"):
+                found[table["name"]] = {
+                    column["name"]: column["data_type"]
+                    for column in table["columns"]
+                    if "data_type" in column
+                }
+    return {name: columns for name, columns in found.items() if columns}
+
+
 def write_core(history: History, marts: Path, latest: date = LATEST) -> None:
-    rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in TABLES}
+    rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in COLUMNS}
     store_days: dict[tuple[int, date], int] = defaultdict(int)
     for receipt in history.receipts:
         content = (receipt.key, receipt.kind, [(x.product, x.qty, x.net) for x in receipt.lines])
@@ -266,15 +286,14 @@ def write_core(history: History, marts: Path, latest: date = LATEST) -> None:
         )
     )
     with duckdb.connect(str(marts)) as con:
-        con.execute("create schema if not exists core")
-        for name, columns in TABLES.items():
+        make_tables(con)
+        for name, types_of_columns in contracts().items():
+            columns = ", ".join(f"{column} {kind}" for column, kind in types_of_columns.items())
             con.execute(f"create or replace table core.{name} ({columns})")
+        for name, columns in COLUMNS.items():
             if rows[name]:
                 values_of_columns = [list(column) for column in zip(*rows[name], strict=True)]
-                # columns at the end that no row fills stay NULL
-                names_of_columns = [column.split()[0] for column in columns.split(", ")]
-                names_of_columns = names_of_columns[: len(values_of_columns)]
-                con.register("arrow_rows", pa.table(values_of_columns, names=names_of_columns))
+                con.register("arrow_rows", pa.table(values_of_columns, names=columns.split()))
                 con.execute(f"insert into core.{name} by name select * from arrow_rows")
                 con.unregister("arrow_rows")
         values = params()
@@ -302,9 +321,8 @@ def dbt_build(home: Path, *arguments: str) -> None:
         [
             str(Path(sys.executable).with_name("dbt")), "build", *arguments,
             "--resource-type", "model", "--resource-type", "seed",
-            "--select", "rfm_segment_map", "int_as_of__digested", "fct_visit",
-            "fct_customer_month", "fct_customer_promotion", "mart_customer_value", "mart_loyalty",
-            "mart_churn", "mart_churn_rate",
+            "--select", "rfm_segment_map", "churn_reason", *BUILT,
+            "mart_customer_value", "mart_loyalty", "mart_churn", "mart_churn_rate",
             "--vars", f"{{as_of_date: '{LATEST}'}}",
             "--target-path", str(home / "target"), "--log-path", str(home / "logs"),
         ],
