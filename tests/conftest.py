@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from demo_year import DemoYear, live
 from houses import House, make_house
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
@@ -29,6 +30,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEHU_NOW", "2017-04-01T03:00:00")
 
 
+@pytest.fixture(scope="session")
+def demo_year(tmp_path_factory: pytest.TempPathFactory) -> DemoYear:
+    """Each third household of the demo's year, loaded through the feeds and published as of its end."""
+    return live(tmp_path_factory.mktemp("demo_year"), every=3)
+
+
 # Files whose tests share costly fixtures stay together on one worker; the longest go first, so that
 # two workers end at about the same time. (xdist_group marks do not reach pytest-xdist 3.8 under
 # pytest 9.2, which no longer has the attribute that they are written to.)
@@ -36,10 +43,14 @@ TOGETHER = {
     "tests/night/test_same_marts.py": "history",
     "tests/night/test_publish.py": "history",
     "tests/night/test_assertions_can_fail.py": "history",
+    "tests/models/test_demo_year.py": "demo year",
+    "tests/questions/test_questions.py": "demo year",
 }
 LONGEST_FIRST = (
     "tests/night/test_crashes.py",
     "history",
+    "demo year",
+    "tests/night/test_time_honesty.py",
     "tests/dags/test_airflow_stack.py",
     "tests/dags/test_run_dags.py",
 )

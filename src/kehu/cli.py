@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Callable
 from datetime import date, datetime
+from pathlib import Path
 from typing import Annotated, Any, ParamSpec, TypeVar
 
 import duckdb
@@ -520,15 +521,23 @@ def _audit_query(settings: Settings, check: str) -> str | None:
 
 @app.command("query")
 @for_operators
-def query_command(sql: str) -> None:
+def query_command(
+    sql: Annotated[str | None, typer.Argument()] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="Run the SQL of this file.", exists=True, dir_okay=False)
+    ] = None,
+) -> None:
     """Run SQL against the published marts, read-only."""
     settings = Settings()
+    if (sql is None) == (file is None):
+        raise KehuError("give either SQL or --file FILE")
+    query = sql if sql is not None else Path(str(file)).read_text(encoding="utf-8")
     path = settings.published / "marts.duckdb"
     if not path.exists():
         raise KehuError("nothing is published yet; `kehu night --as-of DATE` publishes")
     with warehouse.open_marts(path) as connection:
         try:
-            _print_rows(sql, connection)
+            _print_rows(query, connection)
         except duckdb.Error as error:
             raise KehuError(str(error)) from None
 
