@@ -11,6 +11,12 @@ from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
+HEADER = [
+    *("store_code", "business_date", "till_no", "receipt_no", "line_no", "sold_at"),
+    *("receipt_type", "status", "channel", "card_no", "sku_code", "qty"),
+    *("gross_amount", "discount_amount", "net_amount", "void_flag"),
+]
+
 
 class Purchase(NamedTuple):
     customer: str
@@ -40,10 +46,7 @@ def write_drop(landing: Path, rows: list[Purchase]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "cdnow.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(
-            "store_code business_date till_no receipt_no line_no sold_at receipt_type status channel "
-            "card_no sku_code qty gross_amount discount_amount net_amount void_flag".split()
-        )
+        writer.writerow(HEADER)
         for number, row in enumerate(rows, start=1):
             day = row.on.isoformat()
             writer.writerow(

@@ -19,7 +19,7 @@ from kehu.warehouse import open_marts
 
 AS_OF = date(1997, 9, 30)
 
-VALUES = "24.6539 18.9100 35.1704 35.1704 35.1704 71.4647 18.9100 35.1704 27.2819 35.1704".split()
+VALUES = [24.6539, 18.9100, 35.1704, 35.1704, 35.1704, 71.4647, 18.9100, 35.1704, 27.2819, 35.1704]
 
 pytestmark = pytest.mark.definition("V6")
 
@@ -104,9 +104,7 @@ def test_values_of_the_named_customers(home: Any) -> None:
         [AS_OF],
     ).fetchall()
     assert [customer for customer, _ in found] == [f"card:{i:04}" for i in range(1, 11)]
-    assert [float(value) for _, value in found] == pytest.approx(
-        [float(value) for value in VALUES], abs=0.001
-    )
+    assert [float(value) for _, value in found] == pytest.approx(VALUES, abs=0.001)
 
 
 def test_spending_of_the_repeaters(home: Any) -> None:
