@@ -91,6 +91,16 @@ def test_pyramids_by_count(
 
 
 @pytest.mark.definition("V8")
+def test_each_of_the_125_cells_has_one_segment(database: duckdb.DuckDBPyConnection) -> None:
+    cells = database.execute(
+        "select r_score, f_score, m_score, rfm_segment from read_csv(?, all_varchar = true)",
+        [str(MODELS.parents[1] / "seeds" / "rfm_segment_map.csv")],
+    ).fetchall()
+    assert sorted(cell[:3] for cell in cells) == sorted(product("12345", repeat=3))
+    assert all(cell[3] for cell in cells)
+
+
+@pytest.mark.definition("V8")
 def test_hughes_cells_are_equal_and_do_not_depend_on_the_order_of_rows(
     database: duckdb.DuckDBPyConnection,
 ) -> None:

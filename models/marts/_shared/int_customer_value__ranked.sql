@@ -47,8 +47,7 @@ population as (
 
 ranked as (
 
-    select
-        *,
+    select  -- noqa: ST06
         {% for prefix, rows in scopes.items() -%}
         row_number() over (
             partition by {{ rows }} order by value_365d desc nulls last, customer_id asc
@@ -59,8 +58,9 @@ ranked as (
             partition by {{ rows }}
             order by value_365d desc nulls last, customer_id asc
             rows between unbounded preceding and 1 preceding
-        ) as {{ prefix }}positive_value_before{{ ',' if not loop.last }}
-        {% endfor %}
+        ) as {{ prefix }}positive_value_before,
+        {% endfor -%}
+        *
     from population
 
 )
@@ -68,34 +68,31 @@ ranked as (
 select
     customer_id,
     as_of_date,
-    {% for prefix in scopes -%}
-    {{ prefix }}value_rank,
+    {% for p in scopes -%}
+    {{ p }}value_rank,
     -- the customer who crosses a share still belongs to the class above it
     case
         when value_365d <= 0 then 'C'
-        when
-            coalesce({{ prefix }}positive_value_before, 0) < abc_a_share * {{ prefix }}positive_value
+        when coalesce({{ p }}positive_value_before, 0) < abc_a_share * {{ p }}positive_value
             then 'A'
-        when
-            coalesce({{ prefix }}positive_value_before, 0) < abc_b_share * {{ prefix }}positive_value
+        when coalesce({{ p }}positive_value_before, 0) < abc_b_share * {{ p }}positive_value
             then 'B'
         else 'C'
-    end as {{ prefix }}abc_class,
+    end as {{ p }}abc_class,
     case
-        when ({{ prefix }}value_rank - 1) * 100 < {{ prefix }}count_ranked * abc_count_a_pct then 'A'
-        when ({{ prefix }}value_rank - 1) * 100 < {{ prefix }}count_ranked * abc_count_b_pct then 'B'
+        when ({{ p }}value_rank - 1) * 100 < {{ p }}count_ranked * abc_count_a_pct then 'A'
+        when ({{ p }}value_rank - 1) * 100 < {{ p }}count_ranked * abc_count_b_pct then 'B'
         else 'C'
-    end as {{ prefix }}abc_count_class,
+    end as {{ p }}abc_count_class,
     {% for tier in ['pyramid', 'curry'] -%}
     case
-        when ({{ prefix }}value_rank - 1) * 100 < {{ prefix }}count_ranked * {{ tier }}_top_pct
-            then 'TOP'
-        when ({{ prefix }}value_rank - 1) * 100 < {{ prefix }}count_ranked * {{ tier }}_major_pct
+        when ({{ p }}value_rank - 1) * 100 < {{ p }}count_ranked * {{ tier }}_top_pct then 'TOP'
+        when ({{ p }}value_rank - 1) * 100 < {{ p }}count_ranked * {{ tier }}_major_pct
             then 'MAJOR'
-        when ({{ prefix }}value_rank - 1) * 100 < {{ prefix }}count_ranked * {{ tier }}_ordinary_pct
+        when ({{ p }}value_rank - 1) * 100 < {{ p }}count_ranked * {{ tier }}_ordinary_pct
             then 'ORDINARY'
         else 'SMALL'
-    end as {{ prefix }}{{ tier }}_tier,
+    end as {{ p }}{{ tier }}_tier,
     {% endfor -%}
     {% endfor -%}
     case

@@ -67,16 +67,16 @@ buyers as (
 
 places as (
 
-    select
-        *,
+    select  -- noqa: ST06
         {% for level, columns in levels.items() -%}
         count(*) over (partition by {{ (['as_of_date'] + columns) | join(', ') }})
             as {{ level | lower }}_peers,
         row_number() over (
             partition by {{ (['as_of_date'] + columns) | join(', ') }}
             order by own_spend asc nulls last, customer_id asc
-        ) as {{ level | lower }}_place{{ ',' if not loop.last }}
-        {% endfor %}
+        ) as {{ level | lower }}_place,
+        {% endfor -%}
+        *
     from buyers
 
 ),
@@ -85,8 +85,7 @@ places as (
 -- what one of them really spends, where a quantile between two would be nobody's
 quantiles as (
 
-    select
-        *,
+    select  -- noqa: ST06
         {% for level, columns in levels.items() -%}
         min(
             case
@@ -94,8 +93,9 @@ quantiles as (
                     then own_spend
             end
         ) over (partition by {{ (['as_of_date'] + columns) | join(', ') }})
-            as {{ level | lower }}_quantile{{ ',' if not loop.last }}
-        {% endfor %}
+            as {{ level | lower }}_quantile,
+        {% endfor -%}
+        *
     from places
 
 ),

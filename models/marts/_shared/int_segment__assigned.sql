@@ -56,7 +56,7 @@ customers as (
 
 )
 
-select
+select  -- noqa: ST06
     customers.customer_id,
     customers.as_of_date,
     -- a structure of a handful of customers says nothing

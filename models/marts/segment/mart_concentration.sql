@@ -79,7 +79,12 @@ placed as (
 
 measured as (
 
-    select
+    select  -- noqa: ST06
+        {% for pct in top_pcts -%}
+        sum(
+            case when (place - 1) * 100 < count_customers * {{ pct }} then positive_value else 0 end
+        ) as top_{{ pct }}_value,
+        {% endfor -%}
         as_of_date,
         store_code,
         max(value_basis) as value_basis,
@@ -89,11 +94,7 @@ measured as (
         sum(positive_value) - sum(value_365d) as value_destroyed,
         count(case when value_365d > 0 then 1 end) as count_profitable,
         -- the sum over customers in ascending order of place times value
-        sum((count_customers - place + 1) * positive_value) as placed_value,
-        {% for pct in top_pcts -%}
-        sum(case when (place - 1) * 100 < count_customers * {{ pct }} then positive_value else 0 end)
-            as top_{{ pct }}_value{{ ',' if not loop.last }}
-        {% endfor %}
+        sum((count_customers - place + 1) * positive_value) as placed_value
     from placed
     group by as_of_date, store_code
 
@@ -113,7 +114,8 @@ select  -- noqa: ST06
     cast(
         2 * cast(measured.placed_value as double)
         / nullif(measured.n_customers * cast(measured.positive_value as double), 0)
-        - cast(measured.n_customers + 1 as double) / measured.n_customers as decimal(9, 6)
+        - cast(measured.n_customers + 1 as double) / nullif(measured.n_customers, 0)
+        as decimal(9, 6)
     ) as gini,
     {% for pct in top_pcts -%}
     cast(
@@ -130,13 +132,17 @@ select  -- noqa: ST06
     cast(
         case
             when {{ is_profit }}
-                then cast(measured.count_profitable as double) / measured.n_customers
+                then
+                    cast(measured.count_profitable as double)
+                    / nullif(measured.n_customers, 0)
         end as decimal(9, 6)
     ) as pct_profitable,
     cast(
         case
             when {{ is_profit }} and measured.value_total > 0
-                then cast(measured.positive_value as double) / cast(measured.value_total as double)
+                then
+                    cast(measured.positive_value as double)
+                    / cast(nullif(measured.value_total, 0) as double)
         end as decimal(18, 6)
     ) as whale_peak_ratio,
     cast(case when {{ is_profit }} then measured.value_destroyed end as decimal(18, 2))

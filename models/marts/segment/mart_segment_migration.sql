@@ -42,9 +42,9 @@ comparable as (
 befores as (
 
     select
+        assigned.*,
         comparable.as_of_date as compared_on,
-        comparable.comparison,
-        assigned.*
+        comparable.comparison
     from comparable
     inner join assigned on comparable.previous_date = assigned.as_of_date
 
@@ -53,9 +53,9 @@ befores as (
 afters as (
 
     select
+        assigned.*,
         comparable.as_of_date as compared_on,
-        comparable.comparison,
-        assigned.*
+        comparable.comparison
     from comparable
     inner join assigned on comparable.as_of_date = assigned.as_of_date
 
@@ -63,17 +63,17 @@ afters as (
 
 moves as (
 
-    select
+    select  -- noqa: ST06
+        {% for item in segment_schemes() -%}
+        befores.{{ item.column }} as previous_{{ item.column }},
+        afters.{{ item.column }} as current_{{ item.column }},
+        {% endfor -%}
         coalesce(befores.compared_on, afters.compared_on) as as_of_date,
         coalesce(befores.comparison, afters.comparison) as comparison,
         befores.store_code as previous_store_code,
         afters.store_code as current_store_code,
         befores.value_365d as previous_value,
-        afters.value_365d as current_value,
-        {% for item in segment_schemes() -%}
-        befores.{{ item.column }} as previous_{{ item.column }},
-        afters.{{ item.column }} as current_{{ item.column }}{{ ',' if not loop.last }}
-        {% endfor %}
+        afters.value_365d as current_value
     from befores
     full outer join afters
         on
@@ -138,14 +138,23 @@ summed as (
 
     select
         counted.*,
-        sum(n) over from_rows as count_from,
-        sum(case when steps_down < 0 then n else 0 end) over from_rows as count_upgraded,
-        sum(case when steps_down > 0 then n else 0 end) over from_rows as count_downgraded,
-        sum(case when to_tier = 'LOST' then n else 0 end) over from_rows as count_lost
+        sum(counted.n) over from_rows as count_from,
+        sum(case when counted.steps_down < 0 then counted.n else 0 end) over from_rows
+            as count_upgraded,
+        sum(case when counted.steps_down > 0 then counted.n else 0 end) over from_rows
+            as count_downgraded,
+        sum(case when counted.to_tier = 'LOST' then counted.n else 0 end) over from_rows
+            as count_lost
     from counted
     window
         from_rows as (
-            partition by as_of_date, comparison, store_code, scheme, ranking_scope, from_tier
+            partition by
+                counted.as_of_date,
+                counted.comparison,
+                counted.store_code,
+                counted.scheme,
+                counted.ranking_scope,
+                counted.from_tier
         )
 
 )
@@ -170,14 +179,14 @@ select
 
     -- the tier left, on each of its rows
     cast(summed.count_from as integer) as count_from,
-    cast(cast(summed.n as double) / summed.count_from as decimal(9, 6)) as pct_of_from,
+    cast(cast(summed.n as double) / nullif(summed.count_from, 0) as decimal(9, 6)) as pct_of_from,
     {% for move in ['upgraded', 'downgraded'] -%}
     cast(case when summed.from_order is not null then summed.count_{{ move }} end as integer)
         as count_{{ move }},
     cast(
         case
             when summed.from_order is not null
-                then cast(summed.count_{{ move }} as double) / summed.count_from
+                then cast(summed.count_{{ move }} as double) / nullif(summed.count_from, 0)
         end as decimal(9, 6)
     ) as {{ move }}_rate,
     {% endfor -%}
@@ -185,7 +194,7 @@ select
     cast(
         case
             when summed.from_tier <> 'NEW'
-                then cast(summed.count_lost as double) / summed.count_from
+                then cast(summed.count_lost as double) / nullif(summed.count_from, 0)
         end as decimal(9, 6)
     ) as lost_rate,
     summed.count_from < as_of_dates.min_n as is_small_sample

@@ -42,9 +42,9 @@ customers as (
         customer_months.net_sales_365d,
         customer_months.margin_365d,
         customer_months.value_basis,
+        voices.nps_score,
         customer_months.churn_status = 'ACTIVE' as is_active,
         voices.count_complaints_365d > 0 as is_complaining,
-        voices.nps_score,
         voices.nps_score >= as_of_dates.nps_promoter_min as is_promoter,
         voices.nps_score <= as_of_dates.nps_detractor_max as is_detractor,
         coalesce(voices.is_simulated, false) as is_simulated
