@@ -223,6 +223,59 @@ MUTATIONS = [
         one("marts.marts.mart_churn", "customer_id = 'nobody'"),
     ),
     (
+        "assert_mart_complaint",
+        "complaint is in one of",
+        "delete from marts.marts.mart_complaint where complaint_no = 'K1'",
+    ),
+    (
+        "assert_mart_complaint",
+        "time below 0",
+        one("marts.marts.mart_complaint", "resolution_net_minutes = -1", "resolved_at is not null"),
+    ),
+    (
+        "assert_mart_complaint",
+        "time below 0",
+        one("marts.marts.mart_complaint", "is_recovered = true", "is_open"),
+    ),
+    (
+        "assert_mart_complaint",
+        "reopened complaint counts as resolved",
+        "insert into marts.core.fct_complaint_event "
+        "(complaint_no, seq, occurred_at, occurred_on, event, is_simulated) "
+        "select complaint_no, 99, resolved_at + interval 1 minute, cast(resolved_at as date), "
+        "'REOPENED', false from marts.marts.mart_complaint "
+        f"where resolution_gross_minutes is not null and {LATEST} limit 1",
+    ),
+    (
+        "assert_mart_complaint",
+        "number of complaints differs",
+        one("marts.marts.mart_complaint_day", "count_complaints = count_complaints + 1"),
+    ),
+    (
+        "assert_mart_complaint",
+        "number of complaints differs",
+        one(
+            "marts.marts.mart_service_recovery",
+            "count_complaints = count_complaints + 1",
+            "window_code = 'PERIOD'",
+        ),
+    ),
+    (
+        "assert_mart_complaint",
+        "date without a total",
+        f"delete from marts.marts.mart_service_recovery where {LATEST}",
+    ),
+    (
+        "assert_mart_complaint",
+        "alert does not follow",
+        one("marts.marts.mart_complaint_day", "is_alert = not is_alert"),
+    ),
+    (
+        "assert_mart_complaint",
+        "share does not follow",
+        one("marts.marts.mart_service_recovery", "count_fcr = count_fcr_eligible + 1"),
+    ),
+    (
         "assert_mart_customer_value",
         "customer without a row",
         one("marts.marts.mart_customer_value", "customer_id = 'nobody'"),
