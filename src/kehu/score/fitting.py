@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
+from threadpoolctl import ThreadpoolController
 
 Floats = NDArray[np.float64]
 Loss = Callable[[Floats], tuple[float, Floats]]
@@ -25,6 +27,11 @@ class Optimum:
     parameters: Floats
     loss: float
     converged: bool
+
+
+@cache
+def _threads() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def minimise(loss: Loss, starts: Sequence[Sequence[float]]) -> Optimum:
@@ -45,14 +52,16 @@ def minimise(loss: Loss, starts: Sequence[Sequence[float]]) -> Optimum:
 
     best: Optimum | None = None
     for start in starts:
-        found = optimize.minimize(
-            in_logarithms,
-            np.log(np.asarray(start, dtype=np.float64)),
-            jac=True,
-            method="L-BFGS-B",
-            bounds=[(-EDGE, EDGE)] * len(start),
-            options={"maxiter": 500, "ftol": 1e-15, "gtol": 1e-9, "maxcor": 20},
-        )
+        # on matrices this small, threads only wait for each other
+        with _threads().limit(limits=1):
+            found = optimize.minimize(
+                in_logarithms,
+                np.log(np.asarray(start, dtype=np.float64)),
+                jac=True,
+                method="L-BFGS-B",
+                bounds=[(-EDGE, EDGE)] * len(start),
+                options={"maxiter": 500, "ftol": 1e-15, "gtol": 1e-9, "maxcor": 20},
+            )
         theta = np.asarray(found.x, dtype=np.float64)
         value, gradient = in_logarithms(theta)
         inside = bool(np.all(np.abs(theta) < EDGE - 1e-6))

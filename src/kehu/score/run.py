@@ -15,7 +15,6 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from kehu.errors import KehuError
 from kehu.score import churn, clv, spend, store, visits
@@ -59,11 +58,7 @@ def score(
     the dates scored and the models published for `as_of`. KehuError where core is built for another
     date.
     """
-    # small matrices: several threads only wait for each other, and might add in another order
-    with (
-        threadpool_limits(limits=1),
-        store.open_for_scoring(settings.marts, settings.memory_limit, settings.threads) as marts,
-    ):
+    with store.open_for_scoring(settings.marts, settings.memory_limit, settings.threads) as marts:
         store.make_tables(marts)
         wanted = store.digests(marts, f"{SCORE_VERSION}|{churn.CODE_VERSION}|{logic}")
         if not wanted or max(wanted) != as_of:
