@@ -152,8 +152,10 @@ class VisitModel:
 
         def at(a: float) -> Floats:
             z = weeks / (age + weeks)
-            series = special.hyp2f1(a + self.b - 1 + self.extra - self.r, a - 1, a + rest, z)
-            gone = 1 - np.exp((a - 1) * np.log1p(-z)) * series
+            # parameters in the thousands overflow; what is not finite is not published
+            with np.errstate(over="ignore", invalid="ignore"):
+                series = special.hyp2f1(a + self.b - 1 + self.extra - self.r, a - 1, a + rest, z)
+                gone = 1 - np.exp((a - 1) * np.log1p(-z)) * series
             return np.asarray((a + rest) * gone / (a - 1), dtype=np.float64)
 
         if abs(self.a - 1) >= NEAR_ONE:
