@@ -35,7 +35,7 @@ customer_history as (
 
 buyers as (
 
-    select
+    select  -- noqa: ST06
         customer_months.customer_id,
         customer_months.as_of_date,
         store_history.format as store_format,

@@ -129,7 +129,7 @@ scored_within_frequency as (
 
 )
 
-select
+select  -- noqa: ST06
     customers.customer_id,
     customers.as_of_date,
     customers.monetary_365d,
