@@ -9,6 +9,35 @@ churn as (
     select * from {{ ref('mart_churn') }}
 ),
 
+came as (
+    select
+        as_of_date,
+        count(last_visit_on) as count_came
+    from {{ ref('fct_customer_month') }}
+    group by as_of_date
+),
+
+statuses as (
+    select
+        as_of_date,
+        count(case when churn_status in ('ACTIVE', 'CHURNED') then 1 end) as count_eligible
+    from churn
+    group by as_of_date
+),
+
+causes_of_stores as (
+    select
+        as_of_date,
+        period,
+        reason_source,
+        reason_code,
+        sum(count_mentions) as count_mentions,
+        sum(count_respondents) as count_respondents
+    from {{ ref('mart_churn_reason') }}
+    where store_code <> 'ALL'
+    group by as_of_date, period, reason_source, reason_code
+),
+
 totals as (
     select
         as_of_date,
@@ -125,23 +154,10 @@ union all
 
 select
     'churned and active are not all who came' as failure,
-    months.as_of_date
-from (
-    select
-        as_of_date,
-        count(last_visit_on) as count_came
-    from {{ ref('fct_customer_month') }}
-    group by as_of_date
-) as months
-inner join (
-    select
-        as_of_date,
-        count(case when churn_status in ('ACTIVE', 'CHURNED') then 1 end) as count_eligible
-    from churn
-    group by as_of_date
-) as statuses
-    on months.as_of_date = statuses.as_of_date
-where months.count_came <> statuses.count_eligible
+    came.as_of_date
+from came
+inner join statuses on came.as_of_date = statuses.as_of_date
+where came.count_came <> statuses.count_eligible
 
 union all
 
@@ -179,18 +195,7 @@ select
     'causes differ from their parts' as failure,
     totals.as_of_date
 from {{ ref('mart_churn_reason') }} as totals
-left join (
-    select
-        as_of_date,
-        period,
-        reason_source,
-        reason_code,
-        sum(count_mentions) as count_mentions,
-        sum(count_respondents) as count_respondents
-    from {{ ref('mart_churn_reason') }}
-    where store_code <> 'ALL'
-    group by as_of_date, period, reason_source, reason_code
-) as parts
+left join causes_of_stores as parts
     on
         totals.as_of_date = parts.as_of_date
         and totals.period = parts.period

@@ -71,6 +71,8 @@ exit_answers as (
         answers.answer_code as reason_code,
         answers.answered_on as given_on,
         answers.is_simulated,
+        answers.question_id,
+        answers.option_seq,
         churn_reasons.is_avoidable,
         customers.last_visit_on < answers.answered_on as is_current,
         dense_rank() over (
@@ -81,9 +83,7 @@ exit_answers as (
             partition by
                 answers.as_of_date, answers.customer_id, answers.response_id, answers.answer_code
             order by answers.question_id asc nulls last, answers.option_seq asc nulls last
-        ) as mention,
-        answers.question_id,
-        answers.option_seq
+        ) as mention
     from answers
     inner join churn_reasons on answers.answer_code = churn_reasons.reason_code
     inner join customers
@@ -107,7 +107,8 @@ stated as (
         is_simulated,
         row_number() over (
             partition by as_of_date, customer_id
-            order by question_id asc nulls last, option_seq asc nulls last, reason_code asc nulls last
+            order by
+                question_id asc nulls last, option_seq asc nulls last, reason_code asc nulls last
         ) as reason_place
     from exit_answers
     where response_place = 1 and mention = 1

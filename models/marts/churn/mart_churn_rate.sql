@@ -56,10 +56,10 @@ customers_grouped as (
         customer_months.bought_in_previous_period,
         customer_months.excluded_reason,
         months_at_start.value_basis,
+        causes.is_avoidable,
         -- of the year up to the start; who cost more than he brought has nothing to lose
         greatest(months_at_start.value_365d, 0) as value_at_start,
         months_at_start.value_365d is not null as has_value_at_start,
-        causes.is_avoidable,
         coalesce(causes.is_simulated, false) as is_simulated,
         coalesce(stores.store_code, 'UNKNOWN') as store_code,
         coalesce(tiers_at_start.pyramid_tier, 'NONE') as pyramid_tier
@@ -190,6 +190,8 @@ completed as (
         as_of_dates.is_latest,
         as_of_dates.min_n,
         as_of_dates.wilson_z,
+        counted.value_basis,
+        counted.value_start,
         not as_of_dates.is_month_end as is_partial_period,
         coalesce(counted.count_active_start, 0) as count_active_start,
         coalesce(counted.count_churned, 0) as count_churned,
@@ -199,13 +201,12 @@ completed as (
         coalesce(counted.count_won_back, 0) as count_won_back,
         coalesce(counted.count_churned_avoidable, 0) as count_churned_avoidable,
         coalesce(counted.count_churned_involuntary, 0) as count_churned_involuntary,
-        counted.value_basis,
         -- without anybody of known value there is no value, not a value of 0
-        counted.value_start,
         case when counted.value_start is not null then coalesce(counted.value_lost, 0) end
             as value_lost,
-        case when counted.value_start is not null then coalesce(counted.value_lost_avoidable, 0) end
-            as value_lost_avoidable,
+        case
+            when counted.value_start is not null then coalesce(counted.value_lost_avoidable, 0)
+        end as value_lost_avoidable,
         case
             when counted.value_start is not null then coalesce(counted.value_lost_involuntary, 0)
         end as value_lost_involuntary,
@@ -257,8 +258,9 @@ select
     cast(value_lost_avoidable as decimal(18, 2)) as value_lost_avoidable,
     cast(value_lost_involuntary as decimal(18, 2)) as value_lost_involuntary,
     cast(
-        1 - cast(cast(value_lost as double) / nullif(cast(value_start as double), 0) as decimal(9, 6))
-        as decimal(9, 6)
+        1 - cast(
+            cast(value_lost as double) / nullif(cast(value_start as double), 0) as decimal(9, 6)
+        ) as decimal(9, 6)
     ) as value_retention_rate,
     cast(count_value_missing as integer) as count_value_missing,
 

@@ -70,8 +70,8 @@ churned as (
     inner join customers
         on
             periods.as_of_date = customers.as_of_date
-            and customers.churned_on > periods.starts_after
-    group by periods.as_of_date, periods.period, rollup (customers.store_code)
+            and periods.starts_after < customers.churned_on
+    group by periods.as_of_date, periods.period, rollup(customers.store_code)
 
 ),
 
@@ -109,7 +109,7 @@ respondents as (
         count(distinct customer_id) as count_respondents,
         bool_or(is_simulated) as is_simulated
     from given
-    group by as_of_date, period, reason_source, rollup (store_code)
+    group by as_of_date, period, reason_source, rollup(store_code)
 
 ),
 
@@ -119,11 +119,19 @@ mentions as (
         as_of_date,
         period,
         reason_source,
-        case when grouping(store_code) = 1 then 'ALL' else store_code end as store_code,
         reason_code,
+        case when grouping(store_code) = 1 then 'ALL' else store_code end as store_code,
         count(*) as count_mentions
     from given
-    group by as_of_date, period, reason_source, reason_code, rollup (store_code)
+    group by as_of_date, period, reason_source, reason_code, rollup(store_code)
+
+),
+
+reason_sources as (
+
+    select 'STATED' as reason_source
+    union all
+    select 'INFERRED' as reason_source
 
 ),
 
@@ -142,14 +150,10 @@ scopes as (
     select
         periods.as_of_date,
         periods.period,
-        sources.reason_source,
+        reason_sources.reason_source,
         'ALL' as store_code
     from periods
-    cross join (
-        select 'STATED' as reason_source
-        union all
-        select 'INFERRED' as reason_source
-    ) as sources
+    cross join reason_sources
 
 ),
 

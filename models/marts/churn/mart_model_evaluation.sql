@@ -12,7 +12,7 @@ as_of_dates as (
 
 )
 
-select
+select  -- noqa: ST06
     evaluations.as_of_date,
     evaluations.model,
     as_of_dates.is_latest,
