@@ -35,6 +35,38 @@ MUTATIONS = [
     ("assert_core_columns", "", "alter table marts.core.dim_store add column phone varchar"),
     ("assert_core_columns", "", "alter table marts.core.dim_store add column fee_amount double"),
     (
+        "assert_customer_score",
+        "scored and should not be",
+        "delete from marts.core.fct_customer_score "
+        f"where {ONE.format(table='marts.core.fct_customer_score', where='')}",
+    ),
+    (
+        "assert_customer_score",
+        "out of its range",
+        one("marts.core.fct_customer_score", "p_alive = 1.5"),
+    ),
+    (
+        "assert_customer_score",
+        "do not go together",
+        one("marts.core.fct_customer_score", "clv = 1, clv_missing_reason = 'TOO_FEW'"),
+    ),
+    (
+        "assert_customer_score",
+        "rests on a model",
+        "update marts.core.fct_model_run set is_published = false; "
+        "update marts.core.fct_customer_score set p_alive_bg_nbd = 0.5",
+    ),
+    (
+        "assert_customer_score",
+        "published model did not",
+        one("marts.core.fct_model_run", "is_published = true, reason_code = 'TOO_FEW'"),
+    ),
+    (
+        "assert_customer_score",
+        "three runs",
+        "delete from marts.core.fct_model_run where model = 'BG_NBD'",
+    ),
+    (
         "assert_fct_complaint",
         "complaint is in one of raw and fact only",
         "delete from marts.core.fct_complaint where complaint_no = 'K1'",
