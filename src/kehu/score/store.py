@@ -278,8 +278,10 @@ select
     coalesce(max(value_basis), 'SALES') as value_basis,
     case
         when max(value_basis) <> 'SALES'
-            then sum(margin_365d) filter (margin_365d is not null)::double
-                / nullif(sum(net_sales_365d) filter (margin_365d is not null), 0)::double
+            then round(
+                sum(margin_365d) filter (margin_365d is not null)::double
+                / nullif(sum(net_sales_365d) filter (margin_365d is not null), 0)::double, 6
+            )
     end as margin_rate
 from marts.core.fct_customer_month
 where as_of_date = $as_of and excluded_reason is null
