@@ -427,6 +427,54 @@ MUTATIONS = [
         one("marts.marts.mart_loyalty", "behaviour_index = 101", "behaviour_index is not null"),
     ),
     (
+        "assert_mart_loyalty",
+        "disagrees",
+        one("marts.marts.mart_loyalty", "apostle_type = 'APOSTLE'", "satisfaction_score is null"),
+    ),
+    (
+        "assert_mart_loyalty",
+        "share of wallet",
+        one("marts.marts.mart_loyalty", "breadth_ratio = 1.5"),
+    ),
+    (
+        "assert_mart_loyalty",
+        "neither given nor explained",
+        one("marts.marts.mart_loyalty", "referral_count = null, referral_missing_reason = null"),
+    ),
+    (
+        "assert_mart_loyalty",
+        "neither given nor explained",
+        one("marts.marts.mart_loyalty", "tolerance_flag = true", "quality_incident_on is null"),
+    ),
+    (
+        "assert_mart_loyalty",
+        "do not add up",
+        one("marts.marts.mart_loyalty_structure", "count_customers = count_customers + 1"),
+    ),
+    (
+        "assert_mart_loyalty",
+        "the company differs",
+        one("marts.marts.mart_loyalty", "behaviour_index = null", "behaviour_index is not null"),
+    ),
+    (
+        "assert_mart_loyalty",
+        "more hits than cases",
+        one("marts.marts.mart_loyalty_rate", "count_tolerant = count_incident_customers + 1"),
+    ),
+    (
+        "assert_mart_loyalty",
+        "points of the curve",
+        one("marts.marts.mart_satisfaction_loyalty", "count_retained = count_mature + 1"),
+    ),
+    (
+        "assert_mart_loyalty",
+        "expected and bought",
+        one(
+            "marts.core.fct_customer_promotion",
+            "expected_promo_sales_365d = expected_promo_sales_365d + 1000",
+        ),
+    ),
+    (
         "assert_mart_satisfaction",
         "outside its bounds",
         one("marts.marts.mart_satisfaction", "value = 101, hi = 101", "metric = 'NPS'"),
