@@ -639,7 +639,9 @@ def drivers(fitted: Fitted, values: Floats, count: int = 3) -> list[list[str | N
     order = np.argsort(-added, axis=1, kind="stable")[:, :count]
     top = np.take_along_axis(added, order, axis=1)
     raw = design.raw(values)
-    sides = np.where(np.isnan(raw), 2, (raw < np.nanmean(raw, axis=0)).astype(int))
+    unknown = np.isnan(raw)
+    mean = np.nansum(raw, axis=0) / np.maximum((~unknown).sum(axis=0), 1)  # all may be unknown
+    sides = np.where(unknown, 2, (raw < mean).astype(int))
     names = np.array(
         [
             [f"{FEATURES[i].name} {side}" for side in ("HIGH", "LOW", "UNKNOWN")]
