@@ -149,11 +149,10 @@ def test_concentration_and_abc_against_a_second_computation(cents: list[int]) ->
             "select customer_no, value, 1 as visits, 1 as last "
             f"from (values {listed}) as t (customer_no, value)",
         )
-        database.execute(f"""
-            create table int_segment__assigned as
-            select customer_id, as_of_date, 'S' as store_code, pyramid_tier, abc_class
-            from ({sql("int_customer_value__ranked")})
-        """)
+        database.execute(
+            "create table int_store__pooled as select distinct as_of_date, home_store_key, "
+            "'S' as store_code from fct_customer_month"
+        )
         found = database.execute(
             "select gini, top_20_share, count_profitable, whale_peak_ratio, profit_destroyed "
             f"from ({sql('mart_concentration')}) where store_code = 'ALL'"
@@ -161,7 +160,7 @@ def test_concentration_and_abc_against_a_second_computation(cents: list[int]) ->
         classes = [
             row[0]
             for row in database.execute(
-                "select abc_class from int_segment__assigned order by customer_id"
+                f"select abc_class from ({sql('int_customer_value__ranked')}) order by customer_id"
             ).fetchall()
         ]
     assert found is not None

@@ -8,15 +8,9 @@ customer_months as (
 
 ),
 
-as_of_dates as (
-
-    select * from {{ ref('dim_as_of') }}
-
-),
-
 stores as (
 
-    select * from {{ ref('dim_store') }}
+    select * from {{ ref('int_store__pooled') }}
 
 ),
 
@@ -42,28 +36,12 @@ behaviours as (
 
     select * from {{ ref('int_behaviour__indexed') }}
 
-),
-
-customers as (
-
-    select
-        *,
-        count(case when count_visits_365d > 0 then 1 end) over (
-            partition by as_of_date, home_store_key
-        ) as count_store_buyers
-    from customer_months
-    where excluded_reason is null
-
 )
 
 select  -- noqa: ST06
     customers.customer_id,
     customers.as_of_date,
-    -- a structure of a handful of customers says nothing
-    case
-        when customers.count_store_buyers < as_of_dates.min_n then 'OTHER'
-        else coalesce(stores.store_code, 'UNKNOWN')
-    end as store_code,
+    stores.store_code,
     customers.value_365d,
     values_ranked.abc_class,
     values_ranked.abc_count_class,
@@ -77,9 +55,11 @@ select  -- noqa: ST06
     customers.lifecycle_stage,
     values_ranked.value_class || '-' || potentials.potential_class || '-'
     || behaviours.behaviour_class as cube_cell
-from customers
-inner join as_of_dates on customers.as_of_date = as_of_dates.as_of_date
-left join stores on customers.home_store_key = stores.store_key
+from customer_months as customers
+inner join stores
+    on
+        customers.as_of_date = stores.as_of_date
+        and customers.home_store_key = stores.home_store_key
 left join values_ranked
     on
         customers.as_of_date = values_ranked.as_of_date
@@ -96,3 +76,4 @@ left join behaviours
     on
         customers.as_of_date = behaviours.as_of_date
         and customers.customer_id = behaviours.customer_id
+where customers.excluded_reason is null

@@ -15,26 +15,30 @@ customer_months as (
 
 ),
 
-assigned as (
+stores as (
 
-    select * from {{ ref('int_segment__assigned') }}
+    select * from {{ ref('int_store__pooled') }}
 
 ),
 
+-- the population that is ranked by value
 ranked_customers as (
 
     select
-        assigned.as_of_date,
-        assigned.customer_id,
-        assigned.store_code,
+        customer_months.as_of_date,
+        customer_months.customer_id,
+        stores.store_code,
         customer_months.value_365d,
         customer_months.value_basis
-    from assigned
-    inner join customer_months
+    from customer_months
+    inner join stores
         on
-            assigned.as_of_date = customer_months.as_of_date
-            and assigned.customer_id = customer_months.customer_id
-    where assigned.pyramid_tier is not null
+            customer_months.as_of_date = stores.as_of_date
+            and customer_months.home_store_key = stores.home_store_key
+    where
+        customer_months.excluded_reason is null
+        and customer_months.count_visits_365d > 0
+        and customer_months.value_365d is not null
 
 ),
 
