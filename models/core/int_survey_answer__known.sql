@@ -50,9 +50,9 @@ from as_of_dates
 -- which count from the first day of time
 inner join answers
     on
-        answers.valid_from <= as_of_dates.as_of_date
+        as_of_dates.as_of_date >= answers.valid_from
         and as_of_dates.as_of_date < answers.valid_to
-        and answers.answered_on <= as_of_dates.as_of_date
+        and as_of_dates.as_of_date >= answers.answered_on
 inner join identity
     on
         answers.card_key = identity.card_key

@@ -255,13 +255,15 @@ strata as (
         population.count_population,
         coalesce(sampled.count_respondents, 0) as count_respondents,
         sum(coalesce(sampled.count_respondents, 0)) over (
-            partition by waves.as_of_date, waves.survey_id, waves.wave_start_on,
-            population.value_class
+            partition by
+                waves.as_of_date, waves.survey_id, waves.wave_start_on,
+                population.value_class
         ) as class_respondents,
         sum(case when sampled.count_respondents is null then population.count_population else 0 end)
             over (
-                partition by waves.as_of_date, waves.survey_id, waves.wave_start_on,
-                population.value_class
+                partition by
+                    waves.as_of_date, waves.survey_id, waves.wave_start_on,
+                    population.value_class
             ) as class_unsampled
     from waves
     inner join population on waves.as_of_date = population.as_of_date
@@ -314,7 +316,7 @@ weights as (
 
 )
 
-select
+select  -- noqa: ST06
     judged.as_of_date,
     judged.survey_id,
     judged.response_id,

@@ -28,7 +28,7 @@ oriented as (
         case
             when higher_is_better then scale_min + scale_max - answer_num
             else answer_num
-        end as code
+        end as choice
     from answers
 
 ),
@@ -40,11 +40,11 @@ paired as (
         survey_id,
         response_id,
         coalesce(pair_id, construct) as attribute,
-        max(case when role = 'FUNC' then code end) as functional,
-        max(case when role = 'DYSF' then code end) as dysfunctional,
+        max(case when role = 'FUNC' then choice end) as functional,
+        max(case when role = 'DYSF' then choice end) as dysfunctional,
         bool_or(is_simulated) as is_simulated
     from oriented
-    where code in (1, 2, 3, 4, 5)
+    where choice in (1, 2, 3, 4, 5)
     group by as_of_date, survey_id, response_id, coalesce(pair_id, construct)
 
 ),
@@ -93,10 +93,38 @@ counted as (
 
 ),
 
+classes as (
+
+    select
+        'M' as kano_class,
+        1 as precedence
+    union all
+    select
+        'O' as kano_class,
+        2 as precedence
+    union all
+    select
+        'A' as kano_class,
+        3 as precedence
+    union all
+    select
+        'I' as kano_class,
+        4 as precedence
+    union all
+    select
+        'R' as kano_class,
+        5 as precedence
+    union all
+    select
+        'Q' as kano_class,
+        6 as precedence
+
+),
+
 -- the six counts as rows, to find the mode and what follows it
 placed as (
 
-    select
+    select  -- noqa: ST06
         counted.as_of_date,
         counted.survey_id,
         counted.wave_start_on,
@@ -112,19 +140,7 @@ placed as (
         end as count_class,
         classes.precedence
     from counted
-    cross join (
-        select 'M' as kano_class, 1 as precedence
-        union all
-        select 'O' as kano_class, 2 as precedence
-        union all
-        select 'A' as kano_class, 3 as precedence
-        union all
-        select 'I' as kano_class, 4 as precedence
-        union all
-        select 'R' as kano_class, 5 as precedence
-        union all
-        select 'Q' as kano_class, 6 as precedence
-    ) as classes
+    cross join classes
 
 ),
 
@@ -175,7 +191,7 @@ measured as (
 
 )
 
-select
+select  -- noqa: ST06
     -- keys
     measured.as_of_date,
     measured.survey_id,

@@ -120,28 +120,45 @@ first_rated as (
 ),
 
 -- T5: only who answered all three questions has an index
-acsi_answered as (
+acsi_scores as (
 
     select
         answers.as_of_date,
         answers.survey_id,
         answers.response_id,
-        max(case when answers.construct = split_part(as_of_dates.acsi_constructs, '|', 1)
-            then {{ rescaled_score('answers.score', 'answers.scale_min', 'answers.scale_max', 1, 10) }}
-        end) as overall,
-        max(case when answers.construct = split_part(as_of_dates.acsi_constructs, '|', 2)
-            then {{ rescaled_score('answers.score', 'answers.scale_min', 'answers.scale_max', 1, 10) }}
-        end) as to_expectation,
-        max(case when answers.construct = split_part(as_of_dates.acsi_constructs, '|', 3)
-            then {{ rescaled_score('answers.score', 'answers.scale_min', 'answers.scale_max', 1, 10) }}
-        end) as to_ideal,
-        max(cast(split_part(as_of_dates.acsi_weights, '|', 1) as double)) as weight_overall,
-        max(cast(split_part(as_of_dates.acsi_weights, '|', 2) as double)) as weight_to_expectation,
-        max(cast(split_part(as_of_dates.acsi_weights, '|', 3) as double)) as weight_to_ideal
+        case answers.construct
+            when split_part(as_of_dates.acsi_constructs, '|', 1) then 'OVERALL'
+            when split_part(as_of_dates.acsi_constructs, '|', 2) then 'EXPECTATION'
+            when split_part(as_of_dates.acsi_constructs, '|', 3) then 'IDEAL'
+        end as construct,
+        cast(split_part(as_of_dates.acsi_weights, '|', 1) as double) as weight_overall,
+        cast(split_part(as_of_dates.acsi_weights, '|', 2) as double) as weight_expectation,
+        cast(split_part(as_of_dates.acsi_weights, '|', 3) as double) as weight_ideal,
+        cast(
+            {{ rescaled_score('answers.score', 'answers.scale_min', 'answers.scale_max', 1, 10) }}
+            as double
+        ) as score_of_10
     from answers
     inner join as_of_dates on answers.as_of_date = as_of_dates.as_of_date
     where answers.survey_type = 'ACSI'
-    group by answers.as_of_date, answers.survey_id, answers.response_id
+
+),
+
+acsi_answered as (
+
+    select
+        as_of_date,
+        survey_id,
+        response_id,
+        weight_overall,
+        weight_expectation,
+        weight_ideal,
+        max(case when construct = 'OVERALL' then score_of_10 end) as overall,
+        max(case when construct = 'EXPECTATION' then score_of_10 end) as to_expectation,
+        max(case when construct = 'IDEAL' then score_of_10 end) as to_ideal
+    from acsi_scores
+    group by
+        as_of_date, survey_id, response_id, weight_overall, weight_expectation, weight_ideal
 
 ),
 
@@ -188,7 +205,7 @@ items as (
 
 dimension_means as (
 
-    select
+    select  -- noqa: ST06
         items.as_of_date,
         items.survey_id,
         items.response_id,
@@ -381,10 +398,10 @@ scores as (
         'INDEX' as value_kind,
         cast(
             100 * (
-                (cast(overall as double) - 1) * weight_overall
-                + (cast(to_expectation as double) - 1) * weight_to_expectation
-                + (cast(to_ideal as double) - 1) * weight_to_ideal
-            ) / 9 / nullif(weight_overall + weight_to_expectation + weight_to_ideal, 0)
+                (overall - 1) * weight_overall
+                + (to_expectation - 1) * weight_expectation
+                + (to_ideal - 1) * weight_ideal
+            ) / 9 / nullif(weight_overall + weight_expectation + weight_ideal, 0)
             as decimal(10, 6)
         ) as score
     from acsi_answered
@@ -429,11 +446,23 @@ scores as (
 
 ),
 
+arrangements as (
+
+    select 'COMPANY' as arrangement
+    union all
+    select 'STORE' as arrangement
+    union all
+    select 'SEGMENT' as arrangement
+    union all
+    select 'WEIGHTED' as arrangement
+
+),
+
 -- each response counts in the company, in its store and in its customer's class, once more with its
 -- weight in the company: totals are made of responses, never of the totals of stores
 cells as (
 
-    select
+    select  -- noqa: ST06
         scores.as_of_date,
         scores.survey_id,
         usable.wave_start_on,
@@ -468,15 +497,7 @@ cells as (
             and scores.survey_id = usable.survey_id
             and scores.response_id = usable.response_id
     left join stores on usable.store_key = stores.store_key
-    cross join (
-        select 'COMPANY' as arrangement
-        union all
-        select 'STORE' as arrangement
-        union all
-        select 'SEGMENT' as arrangement
-        union all
-        select 'WEIGHTED' as arrangement
-    ) as arrangements
+    cross join arrangements
     where arrangements.arrangement <> 'WEIGHTED' or usable.weight is not null
 
 ),
@@ -484,7 +505,7 @@ cells as (
 -- sums of decimals are exact, whatever the order
 summed as (
 
-    select
+    select  -- noqa: ST06
         as_of_date,
         survey_id,
         wave_start_on,
@@ -519,8 +540,8 @@ averaged as (
     select
         summed.*,
         as_of_dates.wilson_z,
-        wx / nullif(w, 0) as mean,
-        w * w / nullif(ww, 0) as n_effective
+        summed.wx / nullif(summed.w, 0) as mean,
+        summed.w * summed.w / nullif(summed.ww, 0) as n_effective
     from summed
     inner join as_of_dates on summed.as_of_date = as_of_dates.as_of_date
 
@@ -586,7 +607,7 @@ population as (
         case when grouping(value_class) = 1 then 'ALL' else value_class end as segment,
         count(*) as count_population
     from ranked
-    group by as_of_date, grouping sets ((value_class), ())
+    group by as_of_date, rollup(value_class)
 
 ),
 
@@ -602,7 +623,7 @@ excluded as (
 
 )
 
-select
+select  -- noqa: ST06
     -- keys
     compared.as_of_date,
     compared.survey_id,
@@ -657,7 +678,8 @@ select
         compared.points_per_unit * (
             compared.mean - compared.prev_mean
             - sqrt(
-                power(compared.mean - compared.lo, 2) + power(compared.prev_hi - compared.prev_mean, 2)
+                power(compared.mean - compared.lo, 2)
+                + power(compared.prev_hi - compared.prev_mean, 2)
             )
         )
         as decimal(9, 6)
@@ -666,7 +688,8 @@ select
         compared.points_per_unit * (
             compared.mean - compared.prev_mean
             + sqrt(
-                power(compared.hi - compared.mean, 2) + power(compared.prev_mean - compared.prev_lo, 2)
+                power(compared.hi - compared.mean, 2)
+                + power(compared.prev_mean - compared.prev_lo, 2)
             )
         )
         as decimal(9, 6)

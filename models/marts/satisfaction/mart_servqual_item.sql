@@ -67,7 +67,7 @@ located as (
 -- sums of decimals are exact; means and errors are made of them at the end
 summed as (
 
-    select
+    select  -- noqa: ST06
         as_of_date,
         survey_id,
         wave_start_on,
@@ -83,9 +83,7 @@ summed as (
         sum((perceived - expected) * (perceived - expected)) as sum_gap_squared,
         bool_or(is_simulated) as is_simulated
     from located
-    group by
-        as_of_date, survey_id, wave_start_on, servqual_item,
-        grouping sets ((store_code), ())
+    group by as_of_date, survey_id, wave_start_on, servqual_item, rollup(store_code)
 
 ),
 
@@ -118,7 +116,7 @@ averaged as (
 
 )
 
-select
+select  -- noqa: ST06
     -- keys
     averaged.as_of_date,
     averaged.survey_id,

@@ -94,7 +94,7 @@ counted as (
 
 )
 
-select
+select  -- noqa: ST06
     -- keys
     counted.as_of_date,
     counted.survey_id,
