@@ -87,7 +87,11 @@ latest_scores as (
     qualify
         row_number() over (
             partition by as_of_date, customer_id, subject
-            order by submitted_at desc, response_id desc, question_id asc, option_seq asc
+            order by
+                submitted_at desc nulls last,
+                response_id desc nulls last,
+                question_id asc nulls last,
+                option_seq asc nulls last
         ) = 1
 
 ),

@@ -111,7 +111,11 @@ latest_mature as (
     qualify
         row_number() over (
             partition by as_of_date, customer_id
-            order by submitted_at desc, response_id desc, question_id asc, option_seq asc
+            order by
+                submitted_at desc nulls last,
+                response_id desc nulls last,
+                question_id asc nulls last,
+                option_seq asc nulls last
         ) = 1
 
 ),
