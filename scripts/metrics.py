@@ -40,23 +40,23 @@ MOST_COLUMNS = 6  # of a source; what goes beyond is told as a number
 # The unit where no `meta.unit` says it: by the end of the name, else by the type.
 UNIT_BY_NAME = (
     (r"^(is|has|was)_|_(flag)$", "yes/no"),
+    (r"_(type|class|code|stage|tier|status|reason|source|segment|id|key|no|method|basis)$", "name"),
     (r"^count_|_n$|^n$|^n_", "count"),
     (r"_(date|on)$", "date"),
     (r"_at$", "time"),
+    (r"_(rate|share|percentile|coverage(_\d+d)?)(_lo|_hi|_se)?$", "share 0..1"),
     (r"_days$|^days_|_days_", "days"),
     (r"_hours$", "hours"),
     (r"^months_|_months$", "months"),
     (r"_weeks$", "weeks"),
     (r"_minutes$", "minutes"),
     (r"_(pp)$", "percentage points"),
-    (r"_(pct|percentile)$", "percent"),
-    (r"_(rate|share|coverage(_\d+d)?)(_lo|_hi|_se)?$", "share 0..1"),
+    (r"_pct$", "percent"),
     (r"^p_", "probability"),
     (r"_(ratio|cv|lift)(_lo|_hi)?(_\d+d)?$", "ratio"),
     (r"_score$", "score"),
     (r"_index$", "index"),
     (r"_rank$", "rank"),
-    (r"_(type|class|code|stage|tier|status|reason|source|segment|id|key|no|method|basis)$", "name"),
 )
 UNIT_BY_TYPE = (
     (r"boolean", "yes/no"),
