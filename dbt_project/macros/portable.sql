@@ -124,17 +124,14 @@
     case
         when {{ x }} < 1 then 1
         when {{ x }} = 1 then 1 - exp(-{{ mean }})
-        else greatest(
-            0,
-            aggregate(
-                sequence(1, cast({{ x }} as int) - 1),
-                named_struct('term', exp(-{{ mean }}), 'total', exp(-{{ mean }})),
-                (state, k) -> named_struct(
-                    'term', state.term * {{ mean }} / k,
-                    'total', state.total + state.term * {{ mean }} / k
-                ),
-                state -> 1 - state.total
-            )
+        else aggregate(
+            sequence(1, cast({{ x }} as int) - 1),
+            named_struct('term', exp(-{{ mean }}), 'total', exp(-{{ mean }})),
+            (state, k) -> named_struct(
+                'term', state.term * {{ mean }} / k,
+                'total', state.total + state.term * {{ mean }} / k
+            ),
+            state -> greatest(0, 1 - state.total)
         )
     end
 {%- endmacro %}

@@ -16,10 +16,13 @@
 
 {#-
     The proportion hits / base and its Wilson bounds as three columns `name`, `name`_lo and
-    `name`_hi; NULL where nothing was counted. `counts` is [hits, base].
+    `name`_hi; NULL where nothing was counted. `counts` is [hits, base], whole numbers; `z` a column
+    of doubles. For marts with many shares: it says the same as wilson_bound in fewer words.
 -#}
 {% macro wilson_share(name, counts, z) -%}
-    cast(cast({{ counts[0] }} as double) / nullif({{ counts[1] }}, 0) as decimal(9, 6)) as {{ name }},
-    {{ kehu.wilson_bound(counts[0], counts[1], z, '-') }} as {{ name }}_lo,
-    {{ kehu.wilson_bound(counts[0], counts[1], z, '+') }} as {{ name }}_hi
+    {%- set h, n = counts -%}
+    cast({{ h }} / nullif({{ n }}, 0) as decimal(9, 6)) as {{ name }}
+    {%- for side, sign in [("lo", "-"), ("hi", "+")] -%},
+    cast(({{ h }} + {{ z }} * {{ z }} / 2 {{ sign }} {{ z }} * sqrt({{ h }} * ({{ n }} - {{ h }}) / nullif({{ n }}, 0) + {{ z }} * {{ z }} / 4)) / ({{ n }} + {{ z }} * {{ z }}) as decimal(9, 6)) as {{ name }}_{{ side }}
+    {%- endfor -%}
 {%- endmacro %}

@@ -27,8 +27,8 @@ identity_history as (
 headers as (
 
     select
-        as_of_dates.as_of_date,
-        header_history.*
+        header_history.*,
+        as_of_dates.as_of_date
     from as_of_dates
     inner join header_history
         on
@@ -187,7 +187,7 @@ turns as (
         occurred_at as from_at,
         lead(occurred_at) over (
             partition by as_of_date, complaint_no
-            order by position
+            order by position asc nulls last
         ) as to_at
     from ordered
     where event in ('WAIT_CUSTOMER', 'RESUMED', 'RESOLVED', 'REOPENED', 'CLOSED', 'CANCELLED')
@@ -253,14 +253,14 @@ stays as (
         as_of_date,
         complaint_no,
         level,
-        lag(level) over complaint_moves as level_before,
         moved_at as from_at,
+        lag(level) over complaint_moves as level_before,
         lead(moved_at) over complaint_moves as to_at
     from moves
     window
         complaint_moves as (
             partition by as_of_date, complaint_no
-            order by position
+            order by position asc nulls last
         )
 
 ),
@@ -301,11 +301,10 @@ ladders as (
     select
         as_of_date,
         complaint_no,
-        coalesce(bool_or(is_skip), false) as is_skip_level,
         {% for level in range(1, 6) -%}
-        sum(case when level = {{ level }} then stay_minutes end) as dwell_l{{ level }}_minutes
-        {{- ',' if not loop.last }}
-        {% endfor %}
+        sum(case when level = {{ level }} then stay_minutes end) as dwell_l{{ level }}_minutes,
+        {% endfor -%}
+        coalesce(bool_or(is_skip), false) as is_skip_level
     from measured_stays
     group by as_of_date, complaint_no
 

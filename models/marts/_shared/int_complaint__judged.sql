@@ -105,11 +105,11 @@ dated as (
         as_of_dates.sla_resolution_clock,
         snapshots.snapshot_on,
         identity_history.customer_id as snapshot_customer_id,
+        cast(complaint_months.resolved_at as date) as resolved_on,
         complaint_months.customer_id not in ('ANONYMOUS', 'UNKNOWN') as is_identified,
         -- what was never resolved is watched from its receipt, in a denominator of its own
         coalesce(cast(complaint_months.resolved_at as date), complaint_months.received_on)
             as watched_from_on,
-        cast(complaint_months.resolved_at as date) as resolved_on,
         case
             when complaint_months.is_valid
                 then
@@ -191,8 +191,8 @@ response_spans as (
         as_of_date,
         received_at,
         received_on,
-        coalesce(first_responded_at, cast(as_of_date + 1 as timestamp)) as until_at,
-        cast(coalesce(first_responded_at, cast(as_of_date + 1 as timestamp)) as date) as until_on
+        cast(coalesce(first_responded_at, cast(as_of_date + 1 as timestamp)) as date) as until_on,
+        coalesce(first_responded_at, cast(as_of_date + 1 as timestamp)) as until_at
     from dated
 
 ),
@@ -228,7 +228,7 @@ business_minutes as (
 
 ),
 
--- ------------------------------------------------------------- other complaints of the same customer
+-- ---------------------------------------------------------- other complaints of the same customer
 
 others as (
 
@@ -281,7 +281,7 @@ others as (
 
 ),
 
--- --------------------------------------------------------------------------- answers about handling
+-- ------------------------------------------------------------------------ answers about handling
 
 handling_answers as (
 
@@ -294,12 +294,9 @@ handling_answers as (
         -- on five points, 5 best, whatever the scale of the question
         cast(
             case
-                when answers.higher_is_better
-                    then 1 + 4 * (answers.answer_num - answers.scale_min)
-                    / nullif(answers.scale_max - answers.scale_min, 0)
-                else 1 + 4 * (answers.scale_max - answers.answer_num)
-                    / nullif(answers.scale_max - answers.scale_min, 0)
-            end as decimal(9, 3)
+                when answers.higher_is_better then answers.answer_num - answers.scale_min
+                else answers.scale_max - answers.answer_num
+            end * 4 / nullif(answers.scale_max - answers.scale_min, 0) + 1 as decimal(9, 3)
         ) as score
     from answers
     inner join dated
@@ -318,7 +315,7 @@ handling_answers as (
         and not answers.is_missing
     qualify row_number() over (
         partition by answers.as_of_date, answers.complaint_no, answers.construct
-        order by answers.submitted_at desc, answers.response_id desc, answers.question_id asc
+        order by answers.submitted_at desc, answers.response_id desc, answers.question_id asc nulls last
     ) = 1
 
 ),
@@ -338,7 +335,7 @@ handling as (
 
 ),
 
--- -------------------------------------------------------------------------------- visits since then
+-- ----------------------------------------------------------------------------- visits since then
 
 repurchases as (
 

@@ -190,7 +190,7 @@ levelled as (
 
 ),
 
--- ------------------------------------------------------------------- did they come in the same days
+-- ---------------------------------------------------------------- did they come in the same days
 
 -- many complaints share their peers and their days
 numbered as (
@@ -199,14 +199,14 @@ numbered as (
         *,
         dense_rank() over (
             order by
-                as_of_date,
-                snapshot_on,
-                resolved_on,
-                recovery_until_on,
-                control_level,
-                rfm_segment,
-                rfm_code nulls last,
-                home_store_key nulls last
+                as_of_date asc nulls last,
+                snapshot_on asc nulls last,
+                resolved_on asc nulls last,
+                recovery_until_on asc nulls last,
+                control_level asc nulls last,
+                rfm_segment asc nulls last,
+                rfm_code asc nulls last,
+                home_store_key asc nulls last
         ) as question_no
     from levelled
 
@@ -274,8 +274,8 @@ sightings as (
         windows.customer_id,
         windows.resolved_on,
         windows.recovery_until_on,
-        greatest(visits.known_from, windows.recovery_until_on) as known_from,
-        visits.known_to
+        visits.known_to,
+        greatest(visits.known_from, windows.recovery_until_on) as known_from
     from (
         select distinct
             customer_id,
@@ -313,13 +313,13 @@ select
     numbered.complaint_no,
     numbered.as_of_date,
     numbered.rfm_segment as snapshot_rfm_segment,
-    case when answered.count_control_peers > 0 then numbered.control_level end as control_level,
     cast(coalesce(answered.count_control_peers, 0) as integer) as count_control_peers,
     cast(coalesce(answered.count_control_repurchased, 0) as integer)
         as count_control_repurchased,
     cast(
         cast(answered.count_control_repurchased as double)
         / nullif(answered.count_control_peers, 0) as decimal(9, 6)
-    ) as control_repurchase_rate
+    ) as control_repurchase_rate,
+    case when answered.count_control_peers > 0 then numbered.control_level end as control_level
 from numbered
 left join answered on numbered.question_no = answered.question_no

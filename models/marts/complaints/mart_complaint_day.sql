@@ -188,10 +188,10 @@ walk as (
         alert_rate_floor,
         cast(0 as integer) as week_no,
         cast(null as date) as judged_on,
-        false as is_alert,
         {% for lag in range(1, max_weeks + 1) -%}
-        cast(null as bigint) as lag_{{ lag }}{{ ',' if not loop.last }}
-        {% endfor %}
+        cast(null as bigint) as lag_{{ lag }},
+        {% endfor -%}
+        false as is_alert
     from chains
 
     union all
@@ -204,11 +204,11 @@ walk as (
         alert_rate_floor,
         cast(week_no + 1 as integer) as week_no,
         received_on as judged_on,
-        is_alert,
         case when not is_alert then count_complaints end as lag_1,
         {% for lag in range(1, max_weeks) -%}
-        lag_{{ lag }} as lag_{{ lag + 1 }}{{ ',' if not loop.last }}
-        {% endfor %}
+        lag_{{ lag }} as lag_{{ lag + 1 }},
+        {% endfor -%}
+        is_alert
     from (
         select
             *,
@@ -235,19 +235,19 @@ walk as (
                 {% endfor -%}
                 chain_days.received_on,
                 chain_days.count_complaints,
-                {% for lag in range(1, max_weeks + 1) -%}
-                case when walk.baseline_weeks >= {{ lag }} then coalesce(walk.lag_{{ lag }}, 0)
-                    else 0 end {{ '+' if not loop.last else 'as sum_baseline,' }}
-                {% endfor -%}
+                0
+                {%- for lag in range(1, max_weeks + 1) %}
+                + case when walk.baseline_weeks >= {{ lag }} then coalesce(walk.lag_{{ lag }}, 0) else 0 end
+                {%- endfor %} as sum_baseline,
                 nullif(
-                    {% for lag in range(1, max_weeks + 1) -%}
-                    case
-                        when walk.baseline_weeks >= {{ lag }} and walk.lag_{{ lag }} is not null
-                            then 1
+                    0
+                    {%- for lag in range(1, max_weeks + 1) %}
+                    + case
+                        when walk.baseline_weeks >= {{ lag }} and walk.lag_{{ lag }} is not null then 1
                         else 0
-                    end {{ '+' if not loop.last }}
-                    {% endfor -%}
-                    , 0
+                    end
+                    {%- endfor %},
+                    0
                 ) as count_baseline
             from walk
             inner join chain_days
@@ -287,7 +287,7 @@ counts_with_alerts as (
 
 ),
 
--- ------------------------------------------------------------------------------- days of the period
+-- ---------------------------------------------------------------------------- days of the period
 
 keys as (
 
@@ -396,6 +396,7 @@ select
     reason_code,
     received_on,
     is_latest,
+    is_simulated,
 
     -- counts
     cast(count_complaints as integer) as count_complaints,
@@ -410,6 +411,5 @@ select
     cast(tail_probability as decimal(18, 12)) as tail_probability,
     coalesce(
         count_complaints >= alert_min_count and tail_probability < alert_tail_max, false
-    ) as is_alert,
-    is_simulated
+    ) as is_alert
 from tailed

@@ -446,7 +446,7 @@ completed as (
         scopes.*,
         windows.window_start_on,
         windows.is_latest,
-        windows.wilson_z,
+        cast(windows.wilson_z as double) as z,
         windows.min_n,
         windows.min_n_complaint,
         cast(coalesce(receipt_counts.count_receipts, 0) as integer) as count_receipts,
@@ -583,7 +583,7 @@ select
     first_response_business_minutes_p90,
     count_response_due,
     count_response_met,
-    {{ wilson_share('response_sla_met_share', shares['response_sla_met_share'], 'wilson_z') }},
+    {{ wilson_share('response_sla_met_share', shares['response_sla_met_share'], 'z') }},
     count_unanswered,
 
     -- P3, P4: resolution
@@ -594,35 +594,35 @@ select
     resolution_net_minutes_p90,
     count_resolution_due,
     count_resolution_met,
-    {{ wilson_share('resolution_sla_met_share', shares['resolution_sla_met_share'], 'wilson_z') }},
+    {{ wilson_share('resolution_sla_met_share', shares['resolution_sla_met_share'], 'z') }},
 
     -- P5, P6
     count_first_resolved,
     count_reopened,
-    {{ wilson_share('reopen_rate', shares['reopen_rate'], 'wilson_z') }},
+    {{ wilson_share('reopen_rate', shares['reopen_rate'], 'z') }},
     count_fcr_eligible,
     count_fcr,
-    {{ wilson_share('fcr_rate', shares['fcr_rate'], 'wilson_z') }},
+    {{ wilson_share('fcr_rate', shares['fcr_rate'], 'z') }},
     count_fcr_eligible < min_n_complaint as is_fcr_small_n,
 
     -- P7
     count_escalated,
-    {{ wilson_share('escalation_rate', shares['escalation_rate'], 'wilson_z') }},
+    {{ wilson_share('escalation_rate', shares['escalation_rate'], 'z') }},
     {% for level in range(2, 6) -%}
     count_reached_l{{ level }},
     {{ wilson_share(
-        'reached_l' ~ level ~ '_rate', shares['reached_l' ~ level ~ '_rate'], 'wilson_z'
+        'reached_l' ~ level ~ '_rate', shares['reached_l' ~ level ~ '_rate'], 'z'
     ) }},
     {% endfor -%}
     count_skip_level,
-    {{ wilson_share('skip_level_share', shares['skip_level_share'], 'wilson_z') }},
+    {{ wilson_share('skip_level_share', shares['skip_level_share'], 'z') }},
     {% for level in range(1, 6) -%}
     dwell_l{{ level }}_minutes_median,
     {% endfor %}
     -- P8
     count_handling_asked,
     count_handling_answered,
-    {{ wilson_share('handling_response_rate', shares['handling_response_rate'], 'wilson_z') }},
+    {{ wilson_share('handling_response_rate', shares['handling_response_rate'], 'z') }},
     {% for name in ['score', 'distributive', 'procedural', 'interactional'] -%}
     cast(
         cast(sum_handling_{{ name }} as double) / nullif(count_handling_{{ name }}, 0)
@@ -634,9 +634,9 @@ select
     -- P9
     count_recovery_matured,
     count_repurchased,
-    {{ wilson_share('repurchase_rate', shares['repurchase_rate'], 'wilson_z') }},
+    {{ wilson_share('repurchase_rate', shares['repurchase_rate'], 'z') }},
     count_recovered,
-    {{ wilson_share('recovery_rate', shares['recovery_rate'], 'wilson_z') }},
+    {{ wilson_share('recovery_rate', shares['recovery_rate'], 'z') }},
     {% for prefix, difference in {
         'control': 'net_repurchase_effect',
         'well_handled': 'paradox_difference',
@@ -644,7 +644,7 @@ select
     {% if prefix == 'well_handled' -%}
     count_unresolved_matured,
     count_unresolved_repurchased,
-    {{ wilson_share('unresolved_repurchase_rate', shares['unresolved_repurchase_rate'], 'wilson_z') }},
+    {{ wilson_share('unresolved_repurchase_rate', shares['unresolved_repurchase_rate'], 'z') }},
     count_recovery_matured < min_n_complaint as is_recovery_small_n,
 
     -- P10
@@ -659,11 +659,11 @@ select
     ) as {{ 'control' if prefix == 'control' else 'no_problem' }}_repurchase_rate,
     cast(mean_{{ prefix }}_difference as decimal(9, 6)) as {{ difference }},
     cast(
-        mean_{{ prefix }}_difference - cast(wilson_z as double) * se_{{ prefix }}_difference
+        mean_{{ prefix }}_difference - z * se_{{ prefix }}_difference
         as decimal(9, 6)
     ) as {{ difference }}_lo,
     cast(
-        mean_{{ prefix }}_difference + cast(wilson_z as double) * se_{{ prefix }}_difference
+        mean_{{ prefix }}_difference + z * se_{{ prefix }}_difference
         as decimal(9, 6)
     ) as {{ difference }}_hi,
     {% endfor -%}
@@ -680,10 +680,10 @@ select
     ) }} as compensation_per_complaint,
     count_compensated_matured,
     count_compensated_recovered,
-    {{ wilson_share('compensated_recovery_rate', shares['compensated_recovery_rate'], 'wilson_z') }},
+    {{ wilson_share('compensated_recovery_rate', shares['compensated_recovery_rate'], 'z') }},
     count_uncompensated_matured,
     count_uncompensated_recovered,
-    {{ wilson_share('uncompensated_recovery_rate', shares['uncompensated_recovery_rate'], 'wilson_z') }},
+    {{ wilson_share('uncompensated_recovery_rate', shares['uncompensated_recovery_rate'], 'z') }},
 
     -- P12
     cast(null as decimal(9, 6)) as goods_return_rate,
@@ -693,7 +693,7 @@ select
 
     -- P14
     count_repeat_complainers,
-    {{ wilson_share('repeat_complainer_share', shares['repeat_complainer_share'], 'wilson_z') }},
+    {{ wilson_share('repeat_complainer_share', shares['repeat_complainer_share'], 'z') }},
 
     -- P15
     count_open,
@@ -707,7 +707,7 @@ select
     -- P16
     count_dissatisfied,
     count_silent,
-    {{ wilson_share('silent_share', shares['silent_share'], 'wilson_z') }},
+    {{ wilson_share('silent_share', shares['silent_share'], 'z') }},
     coalesce(count_dissatisfied < min_n, true) as is_silent_small_n,
     is_simulated
 from compared
