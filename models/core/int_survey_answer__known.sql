@@ -56,6 +56,6 @@ inner join answers
 inner join identity
     on
         answers.card_key = identity.card_key
-        and identity.valid_from <= as_of_dates.as_of_date
+        and as_of_dates.as_of_date >= identity.valid_from
         and as_of_dates.as_of_date < identity.valid_to
 left join questions on answers.question_key = questions.question_key
