@@ -9,6 +9,11 @@ structure as (
     select * from {{ ref('mart_loyalty_structure') }}
 ),
 
+company as (
+    select * from structure
+    where store_code = 'ALL'
+),
+
 rates as (
     select * from {{ ref('mart_loyalty_rate') }}
 ),
@@ -122,22 +127,22 @@ group by as_of_date, store_code, scheme
 having
     sum(count_customers) <> max(count_population)
     or sum(case when loyalty_class <> 'UNKNOWN' then count_customers else 0 end) <> max(count_known)
-    or abs(sum(share) - 1) > 0.00001
+    or abs(sum(class_share) - 1) > 0.00001
     or abs(sum(weighted_share) - 1) > 0.00001
 
 union all
 
 select
     'the company differs from its customers' as failure,
-    coalesce(structure.loyalty_class, types_counted.loyalty_class) as subject,
-    coalesce(structure.as_of_date, types_counted.as_of_date) as as_of_date
-from (select * from structure where store_code = 'ALL') as structure
+    coalesce(company.loyalty_class, types_counted.loyalty_class) as subject,
+    coalesce(company.as_of_date, types_counted.as_of_date) as as_of_date
+from company
 full outer join types_counted
     on
-        structure.as_of_date = types_counted.as_of_date
-        and structure.scheme = types_counted.scheme
-        and structure.loyalty_class = types_counted.loyalty_class
-where coalesce(structure.count_customers, 0) <> coalesce(types_counted.count_customers, 0)
+        company.as_of_date = types_counted.as_of_date
+        and company.scheme = types_counted.scheme
+        and company.loyalty_class = types_counted.loyalty_class
+where coalesce(company.count_customers, 0) <> coalesce(types_counted.count_customers, 0)
 
 union all
 
@@ -178,4 +183,6 @@ select
     as_of_date
 from {{ ref('fct_customer_promotion') }}
 group by as_of_date
-having abs(sum(expected_promo_sales_365d) - sum(promo_sales_365d)) > 0.01 + 0.000001 * sum(count_lines_365d)
+having
+    abs(sum(expected_promo_sales_365d) - sum(promo_sales_365d))
+    > 0.01 + 0.000001 * sum(count_lines_365d)

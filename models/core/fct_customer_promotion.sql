@@ -63,10 +63,10 @@ work_list as (
 
     select
         as_of_dates.as_of_date,
-        as_of_dates.as_of_date - as_of_dates.window_days as opens_after_date,
         as_of_dates.bulk_receipt_min,
         as_of_dates.price_index_min_lines,
-        digests.input_digest
+        digests.input_digest,
+        as_of_dates.as_of_date - as_of_dates.window_days as opens_after_date
     from as_of_dates
     inner join digests on as_of_dates.as_of_date = digests.as_of_date
     {% if is_incremental() %}

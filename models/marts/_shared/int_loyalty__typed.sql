@@ -58,10 +58,10 @@ incidents as (
         complaints.as_of_date,
         complaints.customer_id,
         complaints.received_on,
+        as_of_dates.window_days,
         greatest(
             as_of_dates.tolerance_min_days, coalesce(customer_months.inactivity_threshold_days, 0)
-        ) as tolerance_days,
-        as_of_dates.window_days
+        ) as tolerance_days
     from complaints
     inner join as_of_dates on complaints.as_of_date = as_of_dates.as_of_date
     inner join customer_months
@@ -155,28 +155,32 @@ referrals as (
 
 ),
 
+referrers_named as (
+
+    select
+        as_of_date,
+        bool_or(referrer_card_key <> {{ unknown_key() }}) as has_referrers
+    from members
+    group by as_of_date
+
+),
+
 -- what the feeds say about a date at all
 coverages as (
 
     select
         customer_months.as_of_date,
         min(customer_months.first_visit_on) as first_visit_on,
-        coalesce(max(referred.has_referrers), false) as has_referrers
+        coalesce(bool_or(referrers_named.has_referrers), false) as has_referrers
     from customer_months
-    left join (
-        select
-            members.as_of_date,
-            bool_or(members.referrer_card_key <> {{ unknown_key() }}) as has_referrers
-        from members
-        group by members.as_of_date
-    ) as referred on customer_months.as_of_date = referred.as_of_date
+    left join referrers_named on customer_months.as_of_date = referrers_named.as_of_date
     group by customer_months.as_of_date
 
 ),
 
 joined as (
 
-    select
+    select  -- noqa: ST06
         customer_months.customer_id,
         customer_months.as_of_date,
         customer_months.home_store_key,
@@ -283,7 +287,7 @@ joined as (
 
 )
 
-select
+select  -- noqa: ST06
     customer_id,
     as_of_date,
     home_store_key,

@@ -171,7 +171,7 @@ wallets as (
 
 )
 
-select
+select  -- noqa: ST06
     customer_months.customer_id,
     customer_months.as_of_date,
     as_of_dates.is_latest,

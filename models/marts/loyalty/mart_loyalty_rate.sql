@@ -76,7 +76,7 @@ scopes as (
 
 completed as (
 
-    select
+    select  -- noqa: ST06
         scopes.as_of_date,
         scopes.store_code,
         as_of_dates.is_latest,

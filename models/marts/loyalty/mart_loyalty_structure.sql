@@ -81,7 +81,7 @@ buyers as (
 -- by store and for the company
 cells as (
 
-    select
+    select  -- noqa: ST06
         as_of_date,
         case when grouping(store_code) = 1 then 'ALL' else store_code end as store_code,
         scheme,
@@ -204,7 +204,7 @@ scopes as (
 
 completed as (
 
-    select
+    select  -- noqa: ST06
         scopes.as_of_date,
         scopes.store_code,
         classes.scheme,
@@ -262,11 +262,13 @@ select
             then cast(
                 cast(count_customers as double) / nullif(count_known, 0) as decimal(9, 6)
             )
-    end as share,
-    case when is_known then {{ wilson_bound('count_customers', 'count_known', 'wilson_z', '-') }} end
-        as share_lo,
-    case when is_known then {{ wilson_bound('count_customers', 'count_known', 'wilson_z', '+') }} end
-        as share_hi,
+    end as class_share,
+    case
+        when is_known then {{ wilson_bound('count_customers', 'count_known', 'wilson_z', '-') }}
+    end as class_share_lo,
+    case
+        when is_known then {{ wilson_bound('count_customers', 'count_known', 'wilson_z', '+') }}
+    end as class_share_hi,
     case when is_known then weighted_share end as weighted_share,
     case when is_known then cast(weighted_share * count_population as decimal(18, 1)) end
         as count_estimated,
