@@ -1,7 +1,7 @@
 {#-
     The ways to divide customers into tiers: scheme, where customers are ranked, the column of
-    int_segment__assigned that holds the tier, and its tiers from the best down where they have an
-    order.
+    int_segment__assigned that holds the tier, its tiers from the best down where they have an order,
+    and what it is called to come into the scheme and to leave it (NEW and LOST are stages too).
 -#}
 {% macro segment_schemes() -%}
     {%- set schemes = [] -%}
@@ -13,15 +13,23 @@
             ("PYR_1_4_15_80", "curry_tier", ["TOP", "MAJOR", "ORDINARY", "SMALL"]),
         ] -%}
             {%- do schemes.append(
-                {"scheme": scheme, "scope": scope, "column": prefix ~ column, "tiers": tiers}
+                {
+                    "scheme": scheme, "scope": scope, "column": prefix ~ column, "tiers": tiers,
+                    "entry": "NEW", "exit": "LOST",
+                }
             ) -%}
         {%- endfor -%}
     {%- endfor -%}
-    {%- for scheme, column in [
-        ("RFM", "rfm_segment"), ("STAGE", "lifecycle_stage"), ("CUBE", "cube_cell"),
+    {%- for scheme, column, entry, exit in [
+        ("RFM", "rfm_segment", "NEW", "LOST"),
+        ("STAGE", "lifecycle_stage", "NEW_CUSTOMER", "LOST_CUSTOMER"),
+        ("CUBE", "cube_cell", "NEW", "LOST"),
     ] -%}
         {%- do schemes.append(
-            {"scheme": scheme, "scope": "COMPANY", "column": column, "tiers": []}
+            {
+                "scheme": scheme, "scope": "COMPANY", "column": column, "tiers": [],
+                "entry": entry, "exit": exit,
+            }
         ) -%}
     {%- endfor -%}
     {{ return(schemes) }}

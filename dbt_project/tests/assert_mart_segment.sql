@@ -76,6 +76,7 @@ moves_from as (
         scheme,
         ranking_scope,
         from_tier,
+        is_entry,
         sum(n) as n,
         max(count_from) as count_from,
         sum(case when is_upgrade then n else 0 end) as n_upgraded,
@@ -84,7 +85,14 @@ moves_from as (
         max(coalesce(count_downgraded, 0)) as count_downgraded
     from migration
     group by
-        as_of_date, previous_date, comparison, store_code, scheme, ranking_scope, from_tier
+        as_of_date,
+        previous_date,
+        comparison,
+        store_code,
+        scheme,
+        ranking_scope,
+        from_tier,
+        is_entry
 ),
 
 moves_to as (
@@ -96,7 +104,7 @@ moves_to as (
         to_tier,
         sum(n) as n
     from migration
-    where store_code = 'ALL'
+    where store_code = 'ALL' and not is_exit
     group by as_of_date, comparison, scheme, ranking_scope, to_tier
 )
 
@@ -152,7 +160,7 @@ where
     moves_from.n <> moves_from.count_from
     or moves_from.n_upgraded <> moves_from.count_upgraded
     or moves_from.n_downgraded <> moves_from.count_downgraded
-    or moves_from.from_tier <> 'NEW' and moves_from.n <> coalesce(structure.n_customers, 0)
+    or not moves_from.is_entry and moves_from.n <> coalesce(structure.n_customers, 0)
 
 union all
 
@@ -169,7 +177,7 @@ left join structure
         and moves_to.scheme = structure.scheme
         and moves_to.ranking_scope = structure.ranking_scope
         and moves_to.to_tier = structure.tier
-where moves_to.to_tier <> 'LOST' and moves_to.n <> coalesce(structure.n_customers, 0)
+where moves_to.n <> coalesce(structure.n_customers, 0)
 
 union all
 
@@ -189,6 +197,7 @@ left join moves_from
         and structure.scheme = moves_from.scheme
         and structure.ranking_scope = moves_from.ranking_scope
         and structure.tier = moves_from.from_tier
+        and not moves_from.is_entry
 where
     moves_from.n is null
     and (structure.store_code = 'ALL' or structure.tier_order is not null)

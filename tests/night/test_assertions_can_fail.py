@@ -548,13 +548,13 @@ MUTATIONS = [
         one(
             "marts.marts.mart_segment_migration",
             "n = n + 1",
-            "store_code = 'ALL' and to_tier <> 'LOST'",
+            "store_code = 'ALL' and not is_exit",
         ),
     ),
     (
         "assert_mart_segment",
         "tier of which nobody",
-        "delete from marts.marts.mart_segment_migration where from_tier <> 'NEW'",
+        "delete from marts.marts.mart_segment_migration where not is_entry",
     ),
     (
         "assert_mart_segment",

@@ -100,8 +100,10 @@ scheme_moves as (
         {%- else -%}
         cast(null as string) as store_code,
         {%- endif %}
-        coalesce(previous_{{ item.column }}, 'NEW') as from_tier,
-        coalesce(current_{{ item.column }}, 'LOST') as to_tier,
+        previous_{{ item.column }} is null as is_entry,
+        current_{{ item.column }} is null as is_exit,
+        coalesce(previous_{{ item.column }}, '{{ item.entry }}') as from_tier,
+        coalesce(current_{{ item.column }}, '{{ item.exit }}') as to_tier,
         {{ tier_order('previous_' ~ item.column, item.tiers) }} as from_order,
         {{ tier_order('current_' ~ item.column, item.tiers) }} as to_order,
         case when previous_{{ item.column }} is not null then previous_value end as value_previous,
@@ -122,6 +124,8 @@ counted as (
         ranking_scope,
         from_tier,
         to_tier,
+        is_entry,
+        is_exit,
         case when grouping(store_code) = 1 then 'ALL' else store_code end as store_code,
         max(to_order - from_order) as steps_down,
         max(from_order) as from_order,
@@ -129,7 +133,16 @@ counted as (
         sum(value_previous) as value_previous,
         sum(value_current) as value_current
     from scheme_moves
-    group by as_of_date, comparison, scheme, ranking_scope, from_tier, to_tier, rollup(store_code)
+    group by
+        as_of_date,
+        comparison,
+        scheme,
+        ranking_scope,
+        from_tier,
+        to_tier,
+        is_entry,
+        is_exit,
+        rollup(store_code)
     having grouping(store_code) = 1 or store_code is not null
 
 ),
@@ -143,7 +156,7 @@ summed as (
             as count_upgraded,
         sum(case when counted.steps_down > 0 then counted.n else 0 end) over from_rows
             as count_downgraded,
-        sum(case when counted.to_tier = 'LOST' then counted.n else 0 end) over from_rows
+        sum(case when counted.is_exit then counted.n else 0 end) over from_rows
             as count_lost
     from counted
     window
@@ -172,6 +185,8 @@ select
 
     -- the move
     cast(summed.n as integer) as n,
+    summed.is_entry,
+    summed.is_exit,
     summed.steps_down < 0 as is_upgrade,
     summed.steps_down > 0 as is_downgrade,
     cast(summed.value_previous as decimal(18, 2)) as value_previous,
@@ -190,10 +205,10 @@ select
         end as decimal(9, 6)
     ) as {{ move }}_rate,
     {% endfor -%}
-    cast(case when summed.from_tier <> 'NEW' then summed.count_lost end as integer) as count_lost,
+    cast(case when not summed.is_entry then summed.count_lost end as integer) as count_lost,
     cast(
         case
-            when summed.from_tier <> 'NEW'
+            when not summed.is_entry
                 then cast(summed.count_lost as double) / nullif(summed.count_from, 0)
         end as decimal(9, 6)
     ) as lost_rate,
