@@ -512,7 +512,7 @@ MART_MUTATIONS: dict[str, dict[str, list[str]]] = {
             f"update {{t}} set behaviour_class = 'X' where {MONTH}",
             f"update {{t}} set loyalty_type = null where {MONTH}",
         ],
-        "nothing_after_as_of": [f"update {{t}} set attitude_survey_date = '2017-04-01' where {MONTH}"],
+        "nothing_after_as_of": [f"update {{t}} set survey_date = '2017-04-01' where {MONTH}"],
         "newest_as_of": [f"delete from {{t}} where as_of_date = {DAY}"],
         "population": [f"delete from {{t}} where {MONTH}"],
         "asked": [f"update {{t}} set is_surveyed = false where {MONTH}"],
