@@ -443,11 +443,20 @@ def compile_for_spark(work: Path, *, incremental: bool) -> Manifest:
     return manifest
 
 
+LINTED = ("models", "dbt_project/tests", "dbt_project/analyses")
+
+
 def run_sqlfluff(work: Path) -> list[str]:
-    """What sqlfluff finds in models and singular tests."""
+    """What sqlfluff finds in models, singular tests and questions."""
+    # dbt's command line lifts this limit of sqlparse, its library does not: sqlfluff would skip a
+    # long model with a mere warning
+    unlimited = (
+        "from sqlparse.engine import grouping; grouping.MAX_GROUPING_TOKENS = None; "
+        "from sqlfluff.cli.commands import cli; cli()"
+    )
     command = [
-        str(Path(sys.executable).with_name("sqlfluff")),
-        *("lint", "--disable-progress-bar", "--nocolor", "models", "dbt_project/tests"),
+        *(sys.executable, "-c", unlimited),
+        *("lint", "--disable-progress-bar", "--nocolor", *LINTED),
     ]
     done = subprocess.run(
         command, env=environment(work), cwd=PROJECT, capture_output=True, text=True, check=False

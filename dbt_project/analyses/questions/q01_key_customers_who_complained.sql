@@ -1,7 +1,8 @@
--- 1. Which key customers (class A or the top 20 %) complained in the last 30 days and have not bought since?
+-- 1. Which key customers (class A or the top 20 %) complained in the last 30 days and have not
+--   bought since?
 -- 中文：哪些重要客户（A 类或前 20%）在最近 30 天内投诉，此后再未购买？
--- Trap: "since" begins when the complaint was received; an exchange is no purchase; the class is that
---   of the day of the complaint, not of today.
+-- Trap: "since" begins when the complaint was received; an exchange is no purchase; the class is
+--   that of the day of the complaint, not of today.
 -- Definitions: S1, S2, P1
 with complaints as (
     select

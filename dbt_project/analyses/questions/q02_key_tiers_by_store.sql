@@ -1,4 +1,5 @@
--- 2. Who are our 1 % and 19 % customers per store, and how many entered or left since last quarter?
+-- 2. Who are our 1 % and 19 % customers per store, and how many entered or left since last
+--   quarter?
 -- 中文：各门店的 1% 和 19% 客户有多少、价值几何，自上季度以来有多少人进入或退出？
 -- Trap: a place among all customers (COMPANY) and a place among those of the store (STORE) are two
 --   questions; the store with the richest district has most of the company's best. Who they are by

@@ -1,7 +1,7 @@
 -- 4. Which valuable customers are past 60 % of their own threshold and not yet lapsed?
 -- 中文：哪些高价值客户的沉默时间已超过自身阈值的 60%，但尚未流失？
--- Trap: everybody is measured by the own rhythm, not by a fixed number of days; the threshold holds
---   the holidays already.
+-- Trap: everybody is measured by the own rhythm, not by a fixed number of days; the threshold
+--   holds the holidays already.
 -- Definitions: L1, L2, V9
 select
     lifecycles.customer_id,

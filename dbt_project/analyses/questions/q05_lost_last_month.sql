@@ -12,20 +12,20 @@ with last_month as (
     where is_month_end
 )
 
-select
+select  -- noqa: ST06
     churned.as_of_date,
     coalesce(churned.reason_source, 'UNKNOWN') as reason_source,
     coalesce(churned.reason_code, 'UNKNOWN') as reason_code,
     churned.is_avoidable,
-    before.value_basis,
+    earlier.value_basis,
     count(*) as count_lost,
-    sum(before.value_365d) as value_lost
+    sum(earlier.value_365d) as value_lost
 from marts.mart_churn as churned
 inner join last_month on churned.as_of_date = last_month.as_of_date
-left join marts.mart_customer_value as before
+left join marts.mart_customer_value as earlier
     on
-        churned.customer_id = before.customer_id
-        and last_month.period_start_date = before.as_of_date
+        churned.customer_id = earlier.customer_id
+        and last_month.period_start_date = earlier.as_of_date
 where
     churned.was_active_at_start
     and churned.churned_in_period
@@ -35,5 +35,5 @@ group by
     churned.reason_source,
     churned.reason_code,
     churned.is_avoidable,
-    before.value_basis
+    earlier.value_basis
 order by count_lost desc nulls last, reason_code asc, reason_source asc

@@ -1,27 +1,27 @@
 -- 7. What are the top reasons for complaints this week, and is any out of control?
 -- 中文：本周投诉的主要原因是什么，有没有失控的？
--- Trap: a number says little without the rate of the same weekday in the weeks before; an alert is a
---   day whose count such a rate would hardly ever bring. A week may reach back into the month before,
---   whose days stand under the date that ended it.
+-- Trap: a number says little without the rate of the same weekday in the weeks before; an alert is
+--   a day whose count such a rate would hardly ever bring. A week may reach back into the month
+--   before, whose days stand under the date that ended it.
 -- Definitions: P13, P17
 with this_week as (
     select
-        days.reason_code,
-        days.received_on,
-        days.count_complaints,
-        days.expected_count,
-        days.tail_probability,
-        days.is_alert,
-        days.is_simulated
-    from marts.mart_complaint_day as days
+        complaint_days.reason_code,
+        complaint_days.received_on,
+        complaint_days.count_complaints,
+        complaint_days.expected_count,
+        complaint_days.tail_probability,
+        complaint_days.is_alert,
+        complaint_days.is_simulated
+    from marts.mart_complaint_day as complaint_days
     inner join core.dim_as_of as as_of_dates
         on
-            days.as_of_date <= as_of_dates.as_of_date
-            and days.received_on > as_of_dates.as_of_date - 7
+            complaint_days.as_of_date <= as_of_dates.as_of_date
+            and complaint_days.received_on > as_of_dates.as_of_date - 7
     where
         as_of_dates.is_latest
-        and days.store_code = 'ALL'
-        and days.reason_code <> 'ALL'
+        and complaint_days.store_code = 'ALL'
+        and complaint_days.reason_code <> 'ALL'
 )
 
 select

@@ -1,8 +1,8 @@
--- 8. How long do first response and resolution take (median, P90), by level of the ladder and store,
---   and which targets are missed by complaints that are still open?
+-- 8. How long do first response and resolution take (median, P90), by level of the ladder and
+--   store, and which targets are missed by complaints that are still open?
 -- 中文：各级、各门店的首次响应与解决时长（中位数、P90）如何？目前有多少未结投诉已超时？
--- Trap: complaints that are still open have no duration; left out of sight they would make the desk
---   look fast, so those past their target are counted beside.
+-- Trap: complaints that are still open have no duration; left out of sight they would make the
+--   desk look fast, so those past their target are counted beside.
 -- Definitions: P2, P3, P4, P7
 select
     coalesce(store_code, 'ALL') as store_code,
@@ -25,5 +25,5 @@ select
         as count_open_resolution_late
 from marts.mart_complaint
 where is_latest and is_valid
-group by grouping sets ((), (store_code), (max_level), (store_code, max_level))
+group by cube(store_code, max_level)
 order by count_complaints desc nulls last, store_code asc, max_level asc

@@ -1,9 +1,9 @@
 -- 9. Did service recovery work: do complainants buy again after the resolution, compared with like
 --   customers who did not complain?
 -- 中文：服务补救是否有效：投诉客户在解决后是否再次购买？与条件相近、未投诉的客户相比如何？
--- Trap: complainants are no average customers, so each is compared with customers of the same RFM cell
---   and store; only cases whose days of watching are over count, the unresolved stand apart, and the
---   visit that picks up the replacement is none. An interval that holds 0 proves nothing.
+-- Trap: complainants are no average customers, so each is compared with customers of the same RFM
+--   cell and store; only cases whose days of watching are over count, the unresolved stand apart,
+--   and the visit that picks up the replacement is none. An interval that holds 0 proves nothing.
 -- Definitions: P9, P10
 select
     level_code,

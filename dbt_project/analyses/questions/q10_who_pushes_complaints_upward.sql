@@ -1,17 +1,18 @@
--- 10. Which counters push complaints upward (escalation, skipped levels), and which solve on the spot?
+-- 10. Which counters push complaints upward (escalation, skipped levels), and which solve on the
+--   spot?
 -- 中文：哪些柜组把投诉往上推（升级、越级），哪些当场解决？
 -- Trap: departments get different complaints. `escalated_expected` is what a department would have
 --   escalated if it treated each reason as the company does; only the ratio to it is its own doing.
 -- Definitions: P6, P7
 with at_the_counter as (
-    select
+    select  -- noqa: ST06
         coalesce(complained_department, 'UNKNOWN') as department,
         reason_code,
         complaint_no,
-        case when max_level > entry_level then 1 else 0 end as is_pushed_up,
-        case when is_skip_level then 1 else 0 end as is_skipped,
+        case when max_level > entry_level then 1 else 0 end as pushed_up,
+        case when is_skip_level then 1 else 0 end as skipped,
         case when resolved_at is not null and max_level = 1 and not is_reopened then 1 else 0 end
-            as is_solved_on_the_spot
+            as solved_on_the_spot
     from marts.mart_complaint
     where is_latest and is_valid and entry_level = 1
 ),
@@ -19,7 +20,7 @@ with at_the_counter as (
 by_reason as (
     select
         reason_code,
-        avg(cast(is_pushed_up as double)) as pushed_up_rate
+        avg(cast(pushed_up as double)) as pushed_up_rate
     from at_the_counter
     group by reason_code
 ),
@@ -28,10 +29,10 @@ by_department as (
     select
         at_the_counter.department,
         count(*) as count_complaints,
-        sum(at_the_counter.is_pushed_up) as count_escalated,
+        sum(at_the_counter.pushed_up) as count_escalated,
         sum(by_reason.pushed_up_rate) as escalated_expected,
-        sum(at_the_counter.is_skipped) as count_skipped_level,
-        sum(at_the_counter.is_solved_on_the_spot) as count_solved_on_the_spot
+        sum(at_the_counter.skipped) as count_skipped_level,
+        sum(at_the_counter.solved_on_the_spot) as count_solved_on_the_spot
     from at_the_counter
     inner join by_reason on at_the_counter.reason_code = by_reason.reason_code
     group by at_the_counter.department

@@ -1,8 +1,8 @@
 -- 11. Where is the SERVQUAL gap largest, and does it match what people complain about?
 -- 中文：服务质量差距最大的维度是哪个，与投诉的内容是否一致？
--- Trap: only respondents who gave both expectation and perception count, and a dimension is the mean of
---   respondents, not of items. Which complaints belong to a dimension is a reading aid, written
---   below, not a definition.
+-- Trap: only respondents who gave both expectation and perception count, and a dimension is the
+--   mean of respondents, not of items. Which complaints belong to a dimension is a reading aid,
+--   written below, not a definition.
 -- Definitions: T4, P17
 with ranked_waves as (
     select
@@ -12,12 +12,13 @@ with ranked_waves as (
         n,
         is_small_sample,
         is_simulated,
-        row_number() over (partition by metric order by wave_start_on desc nulls last, survey_id asc)
-            as wave_rank
+        row_number() over (
+            partition by metric order by wave_start_on desc nulls last, survey_id asc
+        ) as wave_rank
     from marts.mart_satisfaction
     where
         is_latest
-        and metric like 'SERVQUAL\_%' escape '\'
+        and metric like 'SERVQUAL%'
         and metric <> 'SERVQUAL_WEIGHTED'
         and store_code = 'ALL'
         and segment = 'ALL'
@@ -25,7 +26,7 @@ with ranked_waves as (
 ),
 
 gaps as (
-    select
+    select  -- noqa: ST06
         substr(metric, 10) as dimension,
         value as mean_gap,
         se as gap_se,
@@ -51,10 +52,10 @@ complaints as (
         count(*) as count_complaints
     from marts.mart_complaint
     where is_latest and is_valid
-    group by 1
+    group by dimension
 )
 
-select
+select  -- noqa: ST06
     gaps.dimension,
     gaps.count_respondents,
     gaps.mean_gap,

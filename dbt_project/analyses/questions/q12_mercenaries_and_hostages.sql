@@ -1,11 +1,11 @@
--- 12. Satisfied but not loyal (mercenary), dissatisfied but still buying (hostage): how many, and in
---   which stores?
+-- 12. Satisfied but not loyal (mercenary), dissatisfied but still buying (hostage): how many, and
+--   in which stores?
 -- 中文：满意却不忠诚（图利者）、不满却仍在购买（囚禁者）的客户各有多少，分布在哪些门店？
 -- Trap: only those who answered are known, and good customers answer more often. The shares are
 --   weighted by pyramid tier: every tier counts for as many customers as it has, not as answered.
 -- Definitions: Y4, T8
 with buyers as (
-    select
+    select  -- noqa: ST06
         loyalties.customer_id,
         stores.store_code,
         loyalties.apostle_type,
@@ -44,7 +44,7 @@ weighted as (
     inner join tiers on buyers.tier = tiers.tier
 )
 
-select
+select  -- noqa: ST06
     coalesce(weighted.store_code, 'ALL') as store_code,
     count(*) as count_buyers,
     count(weighted.weight) as count_surveyed,
@@ -62,5 +62,5 @@ select
     bool_or(weighted.is_simulated) as is_simulated
 from weighted
 inner join core.dim_as_of as as_of_dates on weighted.as_of_date = as_of_dates.as_of_date
-group by grouping sets ((), (weighted.store_code))
+group by rollup(weighted.store_code)
 order by count_surveyed desc nulls last, store_code asc

@@ -1,8 +1,8 @@
 -- 20. Is the CRM programme worth it: what of the scorecard is known?
 -- 中文：CRM 项目值不值得：平衡计分卡中哪些指标已有数据？
--- Trap: worth is the increment over what would have happened anyway; without control groups, cash flows
---   and targets there is no NPV, no IRR and no attainment, and none is invented here. What remains
---   are the figures themselves, each with its number of cases.
+-- Trap: worth is the increment over what would have happened anyway; without control groups, cash
+--   flows and targets there is no NPV, no IRR and no attainment, and none is invented here. What
+--   remains are the figures themselves, each with its number of cases.
 -- Definitions: V1, V2, C2, C3, T1, T2, T4, Y5, P1, P2, P3, P4, P5, P6, P9
 with customers as (
     select
@@ -223,7 +223,7 @@ select
     kpis.perspective,
     kpis.kpi,
     kpis.actual,
-    cast(null as decimal(18, 4)) as target,
+    cast(null as decimal(18, 4)) as target_value,
     'NO_KPI_TARGET_FEED' as target_missing_reason,
     kpis.n,
     kpis.missing_reason
