@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -432,3 +433,14 @@ def test_without_core_the_operator_is_told(core: Core) -> None:
     core.settings.home.mkdir()
     with pytest.raises(KehuError, match="core is not built yet"):
         core.score()
+
+
+def test_scoring_knows_neither_airflow_nor_dbt() -> None:
+    folder = Path(run.__file__).parent
+    for path in sorted(folder.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = [alias.name for alias in node.names]
+                module = getattr(node, "module", None) or names[0]
+                assert module.split(".")[0] not in ("airflow", "dbt"), path
+                assert not module.startswith("kehu.transform"), path
