@@ -315,7 +315,10 @@ handling_answers as (
         and not answers.is_missing
     qualify row_number() over (
         partition by answers.as_of_date, answers.complaint_no, answers.construct
-        order by answers.submitted_at desc, answers.response_id desc, answers.question_id asc nulls last
+        order by
+            answers.submitted_at desc nulls last,
+            answers.response_id desc nulls last,
+            answers.question_id asc nulls last
     ) = 1
 
 ),

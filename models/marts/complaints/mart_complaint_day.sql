@@ -237,14 +237,17 @@ walk as (
                 chain_days.count_complaints,
                 0
                 {%- for lag in range(1, max_weeks + 1) %}
-                + case when walk.baseline_weeks >= {{ lag }} then coalesce(walk.lag_{{ lag }}, 0) else 0 end
+                + case
+                    when walk.baseline_weeks < {{ lag }} then 0
+                    else coalesce(walk.lag_{{ lag }}, 0)
+                end
                 {%- endfor %} as sum_baseline,
                 nullif(
                     0
                     {%- for lag in range(1, max_weeks + 1) %}
                     + case
-                        when walk.baseline_weeks >= {{ lag }} and walk.lag_{{ lag }} is not null then 1
-                        else 0
+                        when walk.baseline_weeks < {{ lag }} or walk.lag_{{ lag }} is null then 0
+                        else 1
                     end
                     {%- endfor %},
                     0

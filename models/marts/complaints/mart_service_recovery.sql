@@ -89,22 +89,22 @@ customer_months as (
 windows as (
 
     select
+        as_of_dates.*,
         'PERIOD' as window_code,
-        period_start_date as window_start_on,
-        as_of_dates.*
+        as_of_dates.period_start_date as window_start_on
     from as_of_dates
 
     union all
 
     select
+        as_of_dates.*,
         'YEAR' as window_code,
-        as_of_date - window_days as window_start_on,
-        as_of_dates.*
+        as_of_dates.as_of_date - as_of_dates.window_days as window_start_on
     from as_of_dates
 
 ),
 
--- ------------------------------------------------------------------------------ what is compared with
+-- --------------------------------------------------------------------------- what is compared with
 
 store_days as (
 
@@ -161,7 +161,7 @@ member_counts as (
 
 ),
 
--- ---------------------------------------------------------------------------------------- complaints
+-- -------------------------------------------------------------------------------------- complaints
 
 observed as (
 
@@ -308,16 +308,15 @@ counted as (
     where
         is_open or in_received or in_resolved or in_first_resolved or in_fcr or in_handling
         or in_recovery or in_unresolved
-    group by
-        as_of_date,
-        window_code,
-        grouping sets (
-            (), (store_code), (level_code), (reason_code), (store_code, level_code)
-        )
+    group by as_of_date, window_code, cube(store_code, level_code, reason_code)
+    -- by reason for the company and all levels only
+    having
+        grouping(reason_code) = 1
+        or grouping(store_code) = 1 and grouping(level_code) = 1
 
 ),
 
--- ------------------------------------------------------------------------------- those who say nothing
+-- --------------------------------------------------------------------------- those who say nothing
 
 low_answers as (
 
@@ -328,8 +327,8 @@ low_answers as (
         answers.response_id,
         answers.customer_id,
         answers.answered_on,
-        coalesce(stores.store_code, 'UNKNOWN') as store_code,
-        answers.is_simulated
+        answers.is_simulated,
+        coalesce(stores.store_code, 'UNKNOWN') as store_code
     from answers
     inner join windows
         on
@@ -383,10 +382,10 @@ silent_counts as (
     select
         as_of_date,
         window_code,
-        case when grouping(store_code) = 1 then 'ALL' else store_code end as store_code,
         -- a low answer has neither level nor reason
         'ALL' as level_code,
         'ALL' as reason_code,
+        case when grouping(store_code) = 1 then 'ALL' else store_code end as store_code,
         count(*) as count_dissatisfied,
         count(case when not has_complained then 1 end) as count_silent,
         bool_or(is_simulated) as is_simulated
@@ -395,7 +394,7 @@ silent_counts as (
 
 ),
 
--- ------------------------------------------------------------------------------------------ put together
+-- ------------------------------------------------------------------------------------ put together
 
 -- stores without a complaint have a row too, and the company for each date
 scopes as (
@@ -533,8 +532,6 @@ compared as (
     select
         *,
         {% for prefix in ['control', 'well_handled'] -%}
-        cast(sum_{{ prefix }}_difference as double) / nullif(count_{{ prefix }}, 0)
-            as mean_{{ prefix }}_difference,
         case
             when count_{{ prefix }} > 1
                 then sqrt(
@@ -547,8 +544,12 @@ compared as (
                     / (count_{{ prefix }} - 1)
                     / count_{{ prefix }}
                 )
-        end as se_{{ prefix }}_difference{{ ',' if not loop.last }}
-        {% endfor %}
+        end as se_{{ prefix }}_difference,
+        {% endfor -%}
+        cast(sum_control_difference as double) / nullif(count_control, 0)
+            as mean_control_difference,
+        cast(sum_well_handled_difference as double) / nullif(count_well_handled, 0)
+            as mean_well_handled_difference
     from completed
 
 )
