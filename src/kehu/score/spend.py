@@ -57,10 +57,10 @@ def group(x: ArrayLike, cents: ArrayLike) -> Spendings:
     """
     visits, sums = (np.asarray(part, dtype=np.int64) for part in (x, cents))
     fit_for = (visits >= 1) & (sums > 0)
-    pairs, weight = np.unique(
-        np.stack([visits[fit_for], sums[fit_for]], axis=1), axis=0, return_counts=True
-    )
-    return Spendings.of(pairs[:, 0], pairs[:, 1] / 100.0 / pairs[:, 0], weight)
+    span = int(sums.max(initial=0)) + 1
+    codes, weight = np.unique(visits[fit_for] * span + sums[fit_for], return_counts=True)
+    repeats = codes // span
+    return Spendings.of(repeats, codes % span / 100.0 / repeats, weight)
 
 
 @dataclass(frozen=True)
