@@ -23,6 +23,6 @@
     {%- set h, n = counts -%}
     cast({{ h }} / nullif({{ n }}, 0) as decimal(9, 6)) as {{ name }}
     {%- for side, sign in [("lo", "-"), ("hi", "+")] -%},
-    cast(({{ h }} + {{ z }} * {{ z }} / 2 {{ sign }} {{ z }} * sqrt({{ h }} * ({{ n }} - {{ h }}) / nullif({{ n }}, 0) + {{ z }} * {{ z }} / 4)) / ({{ n }} + {{ z }} * {{ z }}) as decimal(9, 6)) as {{ name }}_{{ side }}
+    cast(({{ h }} + {{ z }} * {{ z }} / 2 {{ sign }} {{ z }} * sqrt({{ h }} * ({{ n }} - {{ h }}) / nullif({{ n }}, 0) + {{ z }} * {{ z }} / 4)) / nullif({{ n }} + {{ z }} * {{ z }}, 0) as decimal(9, 6)) as {{ name }}_{{ side }}
     {%- endfor -%}
 {%- endmacro %}
