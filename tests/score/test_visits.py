@@ -187,6 +187,17 @@ def test_groups_change_no_sum() -> None:
     assert one.log_likelihood == pytest.approx(other.log_likelihood, abs=1e-6)
 
 
+def test_a_start_from_a_part_of_many_groups_ends_at_the_same_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    histories, _ = simulate(BG, 3_000, 80, seed=11)
+    whole = visits.fit("BG_NBD", histories)
+    monkeypatch.setattr(visits, "COARSE", 300)
+    quick = visits.fit("BG_NBD", histories)
+    assert quick.converged
+    assert quick.log_likelihood == pytest.approx(whole.log_likelihood, abs=1e-6)
+
+
 def test_order_of_customers_changes_no_bit() -> None:
     dice = np.random.default_rng(2)
     x, first, last = dice.integers(0, 5, 300), dice.integers(0, 9, 300), dice.integers(9, 20, 300)
