@@ -86,6 +86,14 @@ customer_months as (
 
 ),
 
+-- before the first complaint that is known nobody can tell content customers from a missing feed
+heard as (
+
+    select distinct as_of_date
+    from judged
+
+),
+
 windows as (
 
     select
@@ -494,12 +502,14 @@ completed as (
                 then cast(coalesce(silent_counts.count_silent, 0) as integer)
         end as count_silent,
         coalesce(counted.is_simulated, false) or coalesce(silent_counts.is_simulated, false)
-            as is_simulated
+            as is_simulated,
+        heard.as_of_date is not null as is_heard
     from scopes
     inner join windows
         on
             scopes.as_of_date = windows.as_of_date
             and scopes.window_code = windows.window_code
+    left join heard on scopes.as_of_date = heard.as_of_date
     left join counted
         on
             scopes.as_of_date = counted.as_of_date
@@ -567,14 +577,20 @@ select
     count_complaints,
     count_receipts,
     cast(
-        10000 * cast(count_complaints as double) / nullif(count_receipts, 0) as decimal(18, 6)
+        case
+            when is_heard
+                then 10000 * cast(count_complaints as double) / nullif(count_receipts, 0)
+        end as decimal(18, 6)
     ) as complaints_per_10000_receipts,
     count_complainants,
     count_active_members,
     cast(
-        1000 * cast(count_complainants as double) / nullif(count_active_members, 0)
-        as decimal(18, 6)
+        case
+            when is_heard
+                then 1000 * cast(count_complainants as double) / nullif(count_active_members, 0)
+        end as decimal(18, 6)
     ) as complainants_per_1000_members,
+    case when not is_heard then 'NO_COMPLAINT_FEED' end as complaint_missing_reason,
     count_complaints < min_n_complaint as is_small_sample,
 
     -- P2, P4: answer

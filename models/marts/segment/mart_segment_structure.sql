@@ -29,6 +29,15 @@ spans as (
 
 ),
 
+-- before the first complaint that is known nobody can tell content customers from a missing feed
+heard as (
+
+    select distinct as_of_date
+    from voices
+    where count_complaints_365d > 0 or last_complaint_on is not null
+
+),
+
 assigned as (
 
     select * from {{ ref('int_segment__assigned') }}
@@ -171,6 +180,7 @@ rated as (
         as_of_dates.min_n,
         as_of_dates.min_n_complaint,
         as_of_dates.clv_first_margin,
+        heard.as_of_date is not null as is_heard,
         coalesce(counted_starters.active_start, 0) as active_start,
         coalesce(counted_starters.retained, 0) as retained,
         cast(
@@ -197,6 +207,7 @@ rated as (
     from counted
     inner join as_of_dates on counted.as_of_date = as_of_dates.as_of_date
     inner join spans on counted.as_of_date = spans.as_of_date
+    left join heard on counted.as_of_date = heard.as_of_date
     left join counted_starters
         on
             counted.as_of_date = counted_starters.period_end_date
@@ -245,8 +256,13 @@ select  -- noqa: ST06
     -- what they say
     cast(count_complaining as integer) as count_complaining,
     cast(count_active as integer) as count_active,
-    cast(1000 * cast(count_complaining as double) / nullif(count_active, 0) as decimal(18, 3))
-        as complaint_rate,
+    cast(
+        case
+            when is_heard
+                then 1000 * cast(count_complaining as double) / nullif(count_active, 0)
+        end as decimal(18, 3)
+    ) as complaint_rate,
+    case when not is_heard then 'NO_COMPLAINT_FEED' end as complaint_missing_reason,
     count_complaining < min_n_complaint as is_complaint_rate_small_n,
     cast(nps_n as integer) as nps_n,
     cast(nps_promoters as integer) as nps_promoters,
