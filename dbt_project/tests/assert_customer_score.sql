@@ -1,6 +1,6 @@
--- Scores speak for exactly the customers that have a visit and are not excluded, once each, with the
--- visits of the backbone; probabilities are probabilities, expectations grow with the horizon; what
--- is missing says why, and nothing rests on a model that is not published.
+-- Scores speak for exactly the customers that have a visit and are not excluded, once each, with
+-- the visits of the backbone; probabilities are probabilities, expectations grow with the horizon;
+-- what is missing says why, and nothing rests on a model that is not published.
 -- Runs with the marts: {{ ref('mart_model_run') }}
 with months as (
     select * from {{ ref('fct_customer_month') }}
