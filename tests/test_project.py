@@ -122,3 +122,20 @@ def test_no_secret_and_no_machine_path_is_tracked() -> None:
         and suspicious.search(path.read_text())
     ]
     assert found == []
+
+
+def test_what_holds_the_invariants_exists() -> None:
+    """Each test that the contributor's table of invariants names: dbt tests, files, functions."""
+    page = (ROOT / "docs" / "contributor.md").read_text()
+    table = page.split("## What must always hold")[1].split("\n## ")[0]
+    named = set(re.findall(r"`([\w./]+)`", table))
+    assert len(named) > 15
+    models = "".join(p.read_text() for p in (ROOT / "models").rglob("*.yml"))
+    tests = "".join(p.read_text() for p in (ROOT / "tests").rglob("test_*.py"))
+    for name in named:
+        assert (
+            (ROOT / name).exists()
+            or (ROOT / "dbt_project" / "tests" / f"{name}.sql").exists()
+            or f"- name: {name}\n" in models
+            or f"def {name}(" in tests
+        ), name
