@@ -35,9 +35,8 @@ settings as (
         as_of_date,
         bulk_receipt_min,
         visit_min_net,
-        (bulk_receipt_min, visit_min_net) is distinct from (
-            lag(bulk_receipt_min) over dates, lag(visit_min_net) over dates
-        ) as is_new
+        bulk_receipt_min is distinct from lag(bulk_receipt_min) over dates
+        or visit_min_net is distinct from lag(visit_min_net) over dates as is_new
     from as_of_dates
     window dates as (order by as_of_date asc nulls last)
 
