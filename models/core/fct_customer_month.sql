@@ -76,7 +76,7 @@ store_history as (
 
 questions as (
 
-    select * from {{ ref('dim_question') }}
+    select * from {{ ref('int_question__known') }}
 
 ),
 
@@ -1096,7 +1096,10 @@ attitude_answers as (
             work_list.as_of_date >= answer_history.valid_from
             and work_list.as_of_date < answer_history.valid_to
             and work_list.as_of_date >= answer_history.answered_on
-    inner join questions on answer_history.question_key = questions.question_key
+    inner join questions
+        on
+            work_list.as_of_date = questions.as_of_date
+            and answer_history.question_key = questions.question_key
     inner join cards_known
         on
             work_list.as_of_date = cards_known.as_of_date

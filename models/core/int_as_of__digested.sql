@@ -4,7 +4,7 @@
 -- sales up to the date, parameters and calendar. The digest has no load time and no run id in it,
 -- so equal input gives an equal digest and a changed one names what has to be computed again.
 -- Inferred rows of the histories say nothing that the absence of a row would not, and are left out.
-{% set logic_version = '2' %}
+{% set logic_version = '3' %}
 {% set sources = [
     'sales', 'identity', 'customer', 'card', 'product', 'store', 'answer', 'complaint', 'event', 'param',
 ] %}
@@ -68,9 +68,9 @@ store_history as (
 
 ),
 
-questions as (
+question_history as (
 
-    select * from {{ ref('dim_question') }}
+    select * from {{ ref('dim_question_history') }}
 
 ),
 
@@ -170,9 +170,10 @@ known_rows as (
 
     union all
 
+    -- an answer with its question as it was: a changed question is another row from its day on
     select
         'ANSWER' as source,
-        answers.valid_from as known_on,
+        greatest(answers.valid_from, questions.valid_from) as known_on,
         {{ surrogate_key([
             'answers.response_id', 'answers.question_id', 'answers.option_seq',
             'answers.card_key', 'answers.answered_on', 'answers.answer_num',
@@ -181,7 +182,11 @@ known_rows as (
             'questions.higher_is_better',
         ]) }} as row_hash
     from answer_history as answers
-    left join questions on answers.question_key = questions.question_key
+    inner join question_history as questions
+        on
+            answers.question_key = questions.question_key
+            and answers.valid_from < questions.valid_to
+            and answers.valid_to > questions.valid_from
 
     union all
 

@@ -13,7 +13,7 @@ identity as (
 ),
 
 questions as (
-    select * from {{ ref('dim_question') }}
+    select * from {{ ref('int_question__known') }}
 )
 
 select
@@ -58,4 +58,7 @@ inner join identity
         answers.card_key = identity.card_key
         and as_of_dates.as_of_date >= identity.valid_from
         and as_of_dates.as_of_date < identity.valid_to
-left join questions on answers.question_key = questions.question_key
+left join questions
+    on
+        as_of_dates.as_of_date = questions.as_of_date
+        and answers.question_key = questions.question_key

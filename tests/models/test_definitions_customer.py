@@ -62,7 +62,10 @@ COLUMNS = {
     "dim_store_history": "store_key is_test valid_from valid_to is_inferred",
     "dim_store": "store_key store_code",
     "dim_date": "date_on is_holiday is_closed",
-    "dim_question": "question_key survey_type construct scale_min scale_max higher_is_better",
+    "dim_question_history": (
+        "question_key survey_type construct scale_min scale_max higher_is_better known_from "
+        "valid_from valid_to"
+    ),
     "fct_survey_answer_history": (
         "response_id question_id option_seq question_key card_key answered_on answer_num "
         "is_simulated valid_from valid_to"
@@ -272,7 +275,9 @@ def write_core(history: History, marts: Path, latest: date = LATEST) -> None:
         rows["dim_date"].append((day, day in history.holidays, False))
         day += DAY
     for question, construct in enumerate(params()["attitude_constructs"].split("|"), start=1):
-        rows["dim_question"].append((question, "LOYALTY", construct, 1, 7, True))
+        rows["dim_question_history"].append(
+            (question, "LOYALTY", construct, 1, 7, True, FIRST_DAY, FIRST_DAY, LAST_DAY)
+        )
     for card, question, answered_on, score, known_on in history.answers:
         rows["fct_survey_answer_history"].append(
             (f"r{card}", f"q{question}", 1, question, card, answered_on, score, True, known_on,

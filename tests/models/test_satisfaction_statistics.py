@@ -138,15 +138,17 @@ def write_core(con: duckdb.DuckDBPyConnection, world: World) -> None:
     con.executemany("insert into core.dim_store values (?, ?)", list(STORES.items()))
     asked = questions()
     con.execute(
-        "create table core.dim_question (survey_id varchar, question_id varchar, question_key bigint,"
-        " survey_type varchar, construct varchar, facet varchar, servqual_item integer,"
+        "create table core.dim_question_history (survey_id varchar, question_id varchar,"
+        " question_key bigint, survey_type varchar, construct varchar, facet varchar, servqual_item integer,"
         " dimension varchar, role varchar, pair_id varchar, scale_min integer, scale_max integer,"
-        " higher_is_better boolean, wave_start date, wave_end date)"
+        " higher_is_better boolean, wave_start date, wave_end date,"
+        " known_from date default '1900-01-01', valid_from date default '1900-01-01',"
+        " valid_to date default '9999-12-31')"
     )
     names = ["survey_id", "question_id", "survey_type", "construct", "facet", "servqual_item",
              "dimension", "role", "pair_id", "scale_min", "scale_max", "higher_is_better"]  # fmt: skip
     con.executemany(
-        f"insert into core.dim_question ({', '.join(names)}, question_key)"
+        f"insert into core.dim_question_history ({', '.join(names)}, question_key)"
         f" values ({', '.join('?' * (len(names) + 1))})",
         [[q[name] for name in names] + [number] for number, q in enumerate(asked)],
     )

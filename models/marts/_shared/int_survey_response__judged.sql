@@ -18,7 +18,7 @@ as_of_dates as (
 
 questions as (
 
-    select * from {{ ref('dim_question') }}
+    select * from {{ ref('int_question__known') }}
 
 ),
 
@@ -37,11 +37,12 @@ ranked as (
 closed_questions as (
 
     select
+        as_of_date,
         survey_id,
         count(*) as count_questions
     from questions
     where role <> 'OPEN'
-    group by survey_id
+    group by as_of_date, survey_id
 
 ),
 
@@ -98,7 +99,10 @@ measured as (
         ) as is_complete
     from responses
     inner join as_of_dates on responses.as_of_date = as_of_dates.as_of_date
-    left join closed_questions on responses.survey_id = closed_questions.survey_id
+    left join closed_questions
+        on
+            responses.as_of_date = closed_questions.as_of_date
+            and responses.survey_id = closed_questions.survey_id
 
 ),
 

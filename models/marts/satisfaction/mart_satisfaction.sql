@@ -21,7 +21,7 @@ as_of_dates as (
 
 questions as (
 
-    select * from {{ ref('dim_question') }}
+    select * from {{ ref('int_question__known') }}
 
 ),
 
@@ -166,6 +166,7 @@ acsi_answered as (
 dimensions as (
 
     select
+        as_of_date,
         survey_id,
         dimension,
         count(
@@ -173,17 +174,18 @@ dimensions as (
         ) as count_items
     from questions
     where survey_type = 'SERVQUAL' and role = 'P' and dimension is not null
-    group by survey_id, dimension
+    group by as_of_date, survey_id, dimension
 
 ),
 
 surveys as (
 
     select
+        as_of_date,
         survey_id,
         count(*) as count_dimensions
     from dimensions
-    group by survey_id
+    group by as_of_date, survey_id
 
 ),
 
@@ -227,7 +229,8 @@ dimension_means as (
     inner join as_of_dates on items.as_of_date = as_of_dates.as_of_date
     inner join dimensions
         on
-            items.survey_id = dimensions.survey_id
+            items.as_of_date = dimensions.as_of_date
+            and items.survey_id = dimensions.survey_id
             and items.dimension = dimensions.dimension
     group by
         items.as_of_date, items.survey_id, items.response_id, items.dimension,
@@ -280,7 +283,10 @@ weighted_gaps as (
             as decimal(10, 6)
         ) as gap
     from dimension_gaps
-    inner join surveys on dimension_gaps.survey_id = surveys.survey_id
+    inner join surveys
+        on
+            dimension_gaps.as_of_date = surveys.as_of_date
+            and dimension_gaps.survey_id = surveys.survey_id
     inner join as_of_dates on dimension_gaps.as_of_date = as_of_dates.as_of_date
     inner join importance
         on
