@@ -34,14 +34,19 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP) ## load a real year, run three nights on top, print what came of it
 	@$(BIN)/python scripts/demo.py
 
-test: lint ## everything that must hold: linters, dbt unit tests, pytest (about ten minutes)
+test: $(STAMP) ## everything that must hold: ruff, mypy, layers, Spark SQL, dbt unit tests, pytest
+	@echo "ruff, mypy"
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@echo "models: layers, descriptions, contracts, Spark SQL"
+	@$(BIN)/python scripts/lint_models.py
 	@echo "pytest"
 	@PYTHONPATH=tests $(BIN)/python -m pytest -p counts -n 2 --dist loadscope --no-loadscope-reorder -m "not long" --durations 15
 
 test-long: $(STAMP) ## the tests that take long: a hundred kills, the whole year in random order
 	@PYTHONPATH=tests $(BIN)/python -m pytest -p counts -n 2 --dist loadscope --no-loadscope-reorder -m long --durations 0 -rP
 
-lint: $(STAMP) ## ruff, mypy, sqlfluff, layers, Spark SQL, docs/metrics.md
+lint: $(STAMP) ## all of style: ruff, mypy, sqlfluff, layers, Spark SQL, docs/metrics.md (minutes)
 	@echo "ruff"
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
