@@ -214,7 +214,7 @@ def core_tables(manifest: Manifest, node: Node) -> list[str]:
     found: set[str] = set()
     everything = manifest["nodes"] | manifest["sources"]
     for parent in (everything[p] for p in node["depends_on"]["nodes"]):
-        if lint.layer(parent) == "shared":
+        if (parent.get("config") or {}).get("materialized") == "ephemeral":
             found |= set(core_tables(manifest, parent))
         else:
             found.add(parent["name"])
@@ -232,7 +232,7 @@ def feeds_behind(manifest: Manifest) -> dict[str, set[str]]:
             return set()
         if unique_id not in behind:
             if node["resource_type"] == "source":
-                # what is written by `kehu score` names the core tables that it is computed from
+                # what Python writes names the tables that it is computed from
                 reads = listed(meta(node).get("reads"))
                 named = [u for u, n in everything.items() if n["name"] in reads]
                 own = {node["name"]} if node["schema"] in ("raw", "pii") else set()
