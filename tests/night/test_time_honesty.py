@@ -160,7 +160,18 @@ def future() -> list[Drop]:
     for row in second_thoughts:
         row |= {"submitted_at": at, "answer_num": None if row["answer_code"] else 1}
     asked = questions("SV3", at)
-    reworded = [{**q, "text": "worded anew", "updated_at": at} for q in questions("SV2", "")]
+    changed = [
+        q | {"text": "worded anew", "scale_max": q["scale_max"] + 3, "construct": f"{q['construct']}_2",
+             "higher_is_better": 1 - q["higher_is_better"], "wave_start": "2024-01-20",
+             "wave_end": "2024-03-20", "updated_at": at}
+        for q in questions("SV2", "")
+    ]  # fmt: skip
+    # so many that nobody would have answered enough of the survey, nor of its dimension
+    added = [
+        q | {"question_id": f"SV2-Q{item}{q['role']}", "servqual_item": item, "pair_id": f"SV2{item}",
+             "updated_at": at}
+        for q in questions("SV2", "") if q["servqual_item"] == 1 for item in range(3, 9)
+    ]  # fmt: skip
     given = answers("SV3", "B", D + timedelta(days=1), LATER) + second_thoughts
 
     members = [history._member(n, at) | {"household_size": 4} for n in range(5, 30)]
@@ -190,7 +201,7 @@ def future() -> list[Drop]:
     made = (AFTER, LATER)
     return [
         *drops,
-        Drop("survey_question", "new.csv", asked + reworded, QUESTION, *made),
+        Drop("survey_question", "new.csv", asked + changed + added, QUESTION, *made),
         Drop("survey_answer", "new.csv", given, ANSWER, *made, simulated=True),
         Drop("member", "new.csv", members, history.MEMBER, *made),
         Drop("member_card", "new.csv", cards, history.CARD, *made),
@@ -297,6 +308,7 @@ def test_the_future_has_arrived(stages: dict[str, Path]) -> None:
         "dim_card_history": "valid_from",
         "dim_product_history": "valid_from",
         "dim_store_history": "valid_from",
+        "dim_question_history": "valid_from",
         "bridge_customer_identity": "valid_from",
     }
     counts: dict[str, dict[str, int]] = {}
