@@ -46,15 +46,17 @@ def write_drops(landing: Path, every: int = 1) -> None:
     """Write every feed of the year into `landing`: sales by quarter, one file for each other feed."""
     con = journey.connect(journey.package_data())
     keep = f"card_no is not null and cast(substr(card_no, 2) as integer) % {every} = 0"
+    con.execute(journey.LINES_SQL)
+    con.execute(f"delete from line where not ({keep})")
     for feed, (name, query) in journey.MASTERS.items():
         rows = query
         if feed in ("member", "member_card"):
             key = {"member": "member_id", "member_card": "card_no"}[feed]
             rows = f"select * from ({query}) where cast(substr({key}, 2) as integer) % {every} = 0"
+        elif feed == "product" and every > 1:
+            rows = f"select * from ({query}) where sku_code in (select sku_code from line)"
         manifest = {"feed": feed, "generated_at": journey.MASTERS_GENERATED_AT}
         journey.write_drop(con, rows, landing / feed / name, manifest)
-    con.execute(journey.LINES_SQL)
-    con.execute(f"delete from line where not ({keep})")
     for first, last in QUARTERS:
         span = f"select * from line where business_date between date '{first}' and date '{last}'"
         total = con.execute(f"select sum(net_amount) from ({span})").fetchall()[0][0]

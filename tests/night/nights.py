@@ -24,12 +24,12 @@ def environment(home: Path, landing: Path, **extra: str) -> dict[str, str]:
 
 
 def run(
-    home: Path, landing: Path, *arguments: str, check: bool = True
+    home: Path, landing: Path, *arguments: str, check: bool = True, **extra: str
 ) -> subprocess.CompletedProcess[str]:
-    """One `kehu` command; its output is shown where it fails."""
+    """One `kehu` command, `extra` in its environment; its output is shown where it fails."""
     done = subprocess.run(
         [KEHU, *arguments],
-        env=environment(home, landing),
+        env=environment(home, landing, **extra),
         capture_output=True,
         text=True,
         check=False,
