@@ -314,6 +314,7 @@ select
     md5(concat_ws(
         '|', '{{ logic_version }}', cast(as_of_date as string), sales_digest, identity_digest,
         customer_digest, card_digest, product_digest, store_digest, answer_digest,
-        complaint_digest, event_digest, calendar_digest, param_digest, cast(own_param_hash as string)
+        complaint_digest, event_digest, calendar_digest, param_digest,
+        cast(own_param_hash as string)
     )) as input_digest
 from digested
