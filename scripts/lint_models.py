@@ -130,8 +130,8 @@ def layering(manifest: Manifest) -> list[str]:
                     f"{node['original_file_path']}: a model of {mine} reads {parent['name']} "
                     f"({layer(parent)}); it may read {allowed}"
                 )
-        if mine == "shared" and node["config"]["materialized"] != "ephemeral":
-            problems.append(f"{node['original_file_path']}: a shared helper must be ephemeral")
+        if mine == "shared" and node["schema"] != "intermediate":
+            problems.append(f"{node['original_file_path']}: a shared helper is not published")
     return problems
 
 

@@ -209,12 +209,18 @@ def is_measure(name: str, column: Mapping[str, Any]) -> bool:
 # -------------------------------------------------------------------------------------- lineage
 
 
+def _is_helper(node: Node) -> bool:
+    """Whether a model stands between core and marts, or is a part of one that reads it."""
+    ephemeral = (node.get("config") or {}).get("materialized") == "ephemeral"
+    return ephemeral or (node["resource_type"] == "model" and lint.layer(node) == "shared")
+
+
 def core_tables(manifest: Manifest, node: Node) -> list[str]:
     """Names of the core tables and seeds that a mart reads, through its helpers too."""
     found: set[str] = set()
     everything = manifest["nodes"] | manifest["sources"]
     for parent in (everything[p] for p in node["depends_on"]["nodes"]):
-        if (parent.get("config") or {}).get("materialized") == "ephemeral":
+        if _is_helper(parent):
             found |= set(core_tables(manifest, parent))
         else:
             found.add(parent["name"])
@@ -296,6 +302,23 @@ def sources_of(node: Node, schema: Mapping[str, Any]) -> dict[str, list[str]]:
     return found
 
 
+def through_helpers(
+    sources: dict[str, list[str]], helpers: Mapping[str, dict[str, list[str]]]
+) -> dict[str, list[str]]:
+    """The same with each column of a helper replaced by the columns that it is computed from."""
+
+    def core(source: str) -> set[str]:
+        table, _, column = source.partition(".")
+        if table not in helpers:
+            return {source}
+        return set().union(*(core(each) for each in helpers[table].get(column, [])))
+
+    return {
+        name: sorted(set().union(*(core(each) for each in columns)))
+        for name, columns in sources.items()
+    }
+
+
 def _spell_out_windows(tree: exp.Expression) -> None:
     """Write what `window w as (…)` names into each `over w`: lineage does not follow the name."""
     for select in tree.find_all(exp.Select):
@@ -341,11 +364,16 @@ def render(manifest: Manifest, root: Path = PROJECT) -> Page:
     marts.sort(key=lambda node: node["name"])
     behind = feeds_behind(manifest)
     schema = schema_of(manifest)
+    helpers = {
+        node["name"]: sources_of(node, schema)
+        for node in lint.nodes(manifest, "model")
+        if lint.layer(node) == "shared"
+    }
 
     carried: dict[str, dict[str, list[str]]] = {}
     sections: list[str] = []
     for node in marts:
-        sections += _mart(manifest, node, schema, behind, feeds, carried, page.problems)
+        sections += _mart(manifest, node, schema, helpers, behind, feeds, carried, page.problems)
     _judge(known, others, carried, tests, page.problems)
 
     named = {**known, **others}
@@ -408,6 +436,7 @@ def _mart(
     manifest: Manifest,
     node: Node,
     schema: Mapping[str, Any],
+    helpers: Mapping[str, dict[str, list[str]]],
     behind: Mapping[str, set[str]],
     feeds: Mapping[str, str],
     carried: dict[str, dict[str, list[str]]],
@@ -417,7 +446,7 @@ def _mart(
     columns: dict[str, Any] = node["columns"]
     where = node["original_file_path"].removesuffix(".sql") + ".yml"
     tables = core_tables(manifest, node)
-    sources = sources_of(node, schema)
+    sources = through_helpers(sources_of(node, schema), helpers)
     for key in listed(meta(node).get("definition")):
         carried.setdefault(key, {}).setdefault(node["name"], [])
     rows, plain = [], []

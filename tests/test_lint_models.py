@@ -32,6 +32,7 @@ def _model(path: str, sql: str, reads: list[str], *columns: str, **config: Any) 
     name = Path(path).stem
     return {
         "name": name,
+        "schema": "intermediate" if "/_shared/" in path else path.split("/")[1],
         "resource_type": "model",
         "package_name": "kehu",
         "original_file_path": path,
@@ -76,7 +77,6 @@ def manifest() -> dict[str, Any]:
             "select a_key from core.dim_a",
             ["model.kehu.dim_a"],
             "a_key",
-            materialized="ephemeral",
             contract={"enforced": False},
         ),
         _model(
@@ -160,9 +160,9 @@ def test_a_room_that_does_not_exist_is_refused(manifest: dict[str, Any]) -> None
     assert "models/attic is no layer" in lint.layering(manifest)[0]
 
 
-def test_a_shared_helper_is_no_table(manifest: dict[str, Any]) -> None:
-    model(manifest, "int_a__ranked")["config"]["materialized"] = "table"
-    assert "must be ephemeral" in "".join(lint.layering(manifest))
+def test_a_shared_helper_is_not_published(manifest: dict[str, Any]) -> None:
+    model(manifest, "int_a__ranked")["schema"] = "marts"
+    assert "is not published" in "".join(lint.layering(manifest))
 
 
 def test_a_model_without_description(manifest: dict[str, Any]) -> None:

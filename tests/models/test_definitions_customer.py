@@ -327,6 +327,8 @@ def dbt_build(home: Path, *arguments: str) -> None:
             str(Path(sys.executable).with_name("dbt")), "build", *arguments,
             "--resource-type", "model", "--resource-type", "seed",
             "--select", "rfm_segment_map", "churn_reason", *BUILT,
+            "int_customer_value__ranked", "int_rfm__scored", "int_potential__estimated",
+            "int_behaviour__indexed", "int_loyalty__typed", "int_churn_reason__collected",
             "mart_customer_value", "mart_loyalty", "mart_churn", "mart_churn_rate",
             "--vars", f"{{as_of_date: '{LATEST}'}}",
             "--target-path", str(home / "target"), "--log-path", str(home / "logs"),

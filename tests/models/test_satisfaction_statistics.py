@@ -210,7 +210,8 @@ def ask(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]
     done = subprocess.run(
         [
             str(Path(sys.executable).with_name("dbt")), "run",
-            "--select", "mart_satisfaction", "mart_servqual_item", "mart_kano", "mart_survey_quality",
+            "--select", "int_customer_value__ranked", "int_survey_response__judged",
+            "mart_satisfaction", "mart_servqual_item", "mart_kano", "mart_survey_quality",
             "--vars", f"{{as_of_date: '{D}'}}",
             "--target-path", str(home / "target"), "--log-path", str(home / "logs"),
         ],

@@ -223,7 +223,8 @@ def ask(
     done = subprocess.run(
         [
             str(Path(sys.executable).with_name("dbt")), "run",
-            "--select", "mart_lifecycle", "mart_cohort", "mart_repurchase", "mart_survival",
+            "--select", "int_relationship__begun", "int_survival__moments", "mart_lifecycle",
+            "mart_cohort", "mart_repurchase", "mart_survival",
             "mart_survival_test",
             "--vars", f"{{as_of_date: '{LATEST}'}}",
             "--target-path", str(home / "target"), "--log-path", str(home / "logs"),

@@ -1,5 +1,3 @@
-{{ config(materialized='ephemeral', contract={'enforced': false}) }}
-
 -- Y1: component, column of fct_customer_month in ascending goodness
 {% set components = {
     'regularity': 'regularity',

@@ -1,5 +1,3 @@
-{{ config(materialized='ephemeral', contract={'enforced': false}) }}
-
 {% set handling_constructs = {
     'handling_score': 'HANDLING',
     'handling_distributive': 'DISTRIBUTIVE_JUSTICE',

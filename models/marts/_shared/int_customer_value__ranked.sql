@@ -1,5 +1,3 @@
-{{ config(materialized='ephemeral', contract={'enforced': false}) }}
-
 -- where a customer is ranked: prefix of the columns, rows among which
 {% set scopes = {'': 'as_of_date', 'store_': 'as_of_date, home_store_key'} %}
 

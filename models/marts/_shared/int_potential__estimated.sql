@@ -1,5 +1,3 @@
-{{ config(materialized='ephemeral', contract={'enforced': false}) }}
-
 -- V10: kinds of peers from the closest to the widest
 {% set levels = {
     'HOUSEHOLD': ['store_format', 'household_band'],

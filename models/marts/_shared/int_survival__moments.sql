@@ -1,5 +1,3 @@
-{{ config(materialized='ephemeral', contract={'enforced': false}) }}
-
 -- ways to divide customers by what was known when the relationship began, lest the outcome choose
 -- its own group
 {% set stratum_types = {

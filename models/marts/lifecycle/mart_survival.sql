@@ -37,7 +37,7 @@ at_risk as (
     window
         so_far as (
             partition by as_of_date, stratum_type, stratum
-            order by t_days
+            order by t_days asc nulls last
             rows between unbounded preceding and current row
         ),
         whole as (partition by as_of_date, stratum_type, stratum)
@@ -81,7 +81,7 @@ summed as (
     window
         so_far as (
             partition by as_of_date, stratum_type, stratum
-            order by t_days
+            order by t_days asc nulls last
             rows between unbounded preceding and current row
         )
 

@@ -33,7 +33,7 @@ totals as (
         count_events,
         sum(count_entered - count_events - count_censored) over (
             partition by as_of_date
-            order by t_days
+            order by t_days asc nulls last
             rows between unbounded preceding and current row
         ) - (count_entered - count_events - count_censored) as count_at_risk
     from moments
@@ -72,7 +72,7 @@ at_risk as (
         *,
         sum(own_change) over (
             partition by as_of_date, stratum_type, stratum
-            order by t_days
+            order by t_days asc nulls last
             rows between unbounded preceding and current row
         ) - own_change as own_at_risk
     from grid
