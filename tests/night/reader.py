@@ -43,7 +43,7 @@ def main(published: Path, stop: Path, report: Path) -> None:
         as_of, value, churn, lines, receipts, balanced = row
         if not (as_of == value == churn and lines == receipts and balanced):
             mixed.append(str(row))
-        time.sleep(0.02)  # the nights beside it have two cores to share with everything
+        time.sleep(0.15)  # the nights beside it have two cores to share with everything
         key = f"{as_of} {lines}"
         seen[key] = seen.get(key, 0) + 1
     report.write_text(
