@@ -19,8 +19,9 @@ from kehu.score.store import make_tables, open_for_scoring
 from kehu.settings import Settings
 from kehu.warehouse import make_marts, open_marts, set_as_of
 
+SEEDS = "path:seeds"
 LAYERS = {
-    "core": "path:seeds path:models/staging path:models/intermediate path:models/core",
+    "core": f"{SEEDS} path:models/staging path:models/intermediate path:models/core",
     "marts": "path:models/marts",
 }
 
@@ -82,6 +83,9 @@ def build(
     with open_for_scoring(settings.marts) as connection:
         make_tables(connection)
     full_refresh = _prepare(settings) or full_refresh
+    selected = LAYERS[layer].split()
+    if layer == "core" and not full_refresh and _seeds_stand(settings):
+        selected.remove(SEEDS)
     results_path = settings.home / "dbt" / "target" / "run_results.json"
     results_path.unlink(missing_ok=True)
     done = run_dbt(
@@ -89,7 +93,7 @@ def build(
         [
             "build",
             "--select",
-            *LAYERS[layer].split(),
+            *selected,
             "--exclude-resource-type",
             "unit_test",
             *(["--indirect-selection", "eager"] if layer == "marts" else []),
@@ -108,10 +112,48 @@ def build(
             f"{layer}: {len(problems)} problem(s); the previous publication stays.\n"
             + "\n".join(problems)
         )
+    if layer == "core":
+        write_atomically(_seeds_mark(settings), _seeds_digest(settings))
     if layer == "marts":
         _drop_forgotten(settings)
         _mark_built(settings)
     return results
+
+
+def _seeds_stand(settings: Settings) -> bool:
+    """Whether the tables of the seeds are those of the files: dbt takes seconds to read them in.
+
+    Where they are not, the mark goes first: a build killed on the way, and files put back to what they
+    were, must not pass for loaded.
+    """
+    mark = _seeds_mark(settings)
+    with open_marts(settings.marts) as connection:
+        tables = {
+            name
+            for (name,) in connection.execute(
+                "select table_name from information_schema.tables "
+                "where table_catalog = 'kehu' and table_schema = 'core'"
+            ).fetchall()
+        }
+    stand = (
+        mark.exists()
+        and mark.read_text() == _seeds_digest(settings)
+        and {path.stem for path in (settings.project / "seeds").glob("*.csv")} <= tables
+    )
+    if not stand:
+        mark.unlink(missing_ok=True)
+    return stand
+
+
+def _seeds_mark(settings: Settings) -> Path:
+    return settings.home / "dbt" / "seeds"
+
+
+def _seeds_digest(settings: Settings) -> str:
+    digest = hashlib.sha256()
+    for path in sorted((settings.project / "seeds").iterdir()):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
 
 
 def _prepare(settings: Settings) -> bool:
