@@ -20,6 +20,8 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 from statsmodels.duration.survfunc import SurvfuncRight
 
+pytestmark = pytest.mark.answers
+
 WINDOW_START = D - 365 * DAY
 
 

@@ -27,6 +27,8 @@ import pytest
 from history import Drop
 from nights import marts_of, night, run
 
+pytestmark = pytest.mark.answers
+
 ROOT = Path(__file__).resolve().parents[2]
 D = date(2024, 2, 5)
 LATER = history.LAST

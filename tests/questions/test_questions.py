@@ -23,6 +23,8 @@ from nights import run
 from receipts import DAY, D, Receipts
 from scipy import stats
 
+pytestmark = pytest.mark.answers
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "dbt_project" / "analyses" / "questions"
 FILES = {int(path.name[1:3]): path for path in sorted(FOLDER.glob("q*.sql"))}
