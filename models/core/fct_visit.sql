@@ -35,8 +35,8 @@ settings as (
         as_of_date,
         bulk_receipt_min,
         visit_min_net,
-        bulk_receipt_min is distinct from lag(bulk_receipt_min) over dates
-        or visit_min_net is distinct from lag(visit_min_net) over dates as is_new
+        lag(bulk_receipt_min) over dates as previous_bulk_receipt_min,
+        lag(visit_min_net) over dates as previous_visit_min_net
     from as_of_dates
     window dates as (order by as_of_date asc nulls last)
 
@@ -51,7 +51,9 @@ setting_ranges as (
             as valid_from,
         coalesce(lead(as_of_date) over dates, {{ last_day_of_time() }}) as valid_to
     from settings
-    where is_new
+    where
+        bulk_receipt_min is distinct from previous_bulk_receipt_min
+        or visit_min_net is distinct from previous_visit_min_net
     window dates as (order by as_of_date asc nulls last)
 
 ),
