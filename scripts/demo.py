@@ -35,7 +35,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 BULK = date(2017, 12, 28)
 NIGHTS = [BULK, date(2017, 12, 29), date(2017, 12, 30), date(2017, 12, 31)]
 LAST = NIGHTS[-1]
-STEPS = ["plan", "extract", "gate", "load", "dbt core", "dbt marts", "audit", "publish"]
+STEPS = ["plan", "extract", "gate", "load", "dbt core", "score", "dbt marts", "audit", "publish"]
 
 console = Console()
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
