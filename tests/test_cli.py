@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from houses import House, valid
+from rich.console import Console
 from typer.testing import CliRunner
 
 from kehu import cli
@@ -18,7 +19,6 @@ RUNNER = CliRunner()
 @pytest.fixture
 def kehu(house: House, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a function that runs `kehu` with some arguments: exit code and what was printed."""
-    from rich.console import Console
 
     def run(*arguments: str, code: int = 0) -> str:
         # wide, so that no line is broken where the test looks
@@ -115,6 +115,18 @@ def test_before_the_first_night_every_command_says_what_to_do(kehu: Any) -> None
     assert "nothing is published yet" in kehu("publish", code=1)
     assert "no earlier publication" in kehu("rollback", code=1)
     assert "nothing is published yet" in kehu("status")
+
+
+def test_rows_too_wide_for_the_screen_are_printed_one_below_the_other(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "out", Console(width=60))
+    columns = ", ".join(f"{n} as column_number_{n}" for n in range(12))
+    assert cli._print_rows(f"select {columns} from range(2)") == 2
+    text = capsys.readouterr().out
+    assert "row 2" in text and re.search(r"column_number_11 +│ 11", text)
+    assert cli._print_rows("select 1 as a, null as b") == 1
+    assert "row 1" not in capsys.readouterr().out
 
 
 def test_waiving_needs_a_reason(kehu: Any) -> None:

@@ -282,14 +282,26 @@ def _last_failures(settings: Settings) -> list[dict[str, Any]]:
 
 
 def _print_rows(query: str, connection: duckdb.DuckDBPyConnection | None = None) -> int:
+    """Print what a query finds; each row as a list of its columns where side by side is too wide."""
     cursor = (connection or duckdb).execute(query)
+    names = [str(column[0]) for column in cursor.description or []]
+    rows = [["" if v is None else str(v) for v in row] for row in cursor.fetchall()]
     table = Table()
-    for column in cursor.description or []:
-        table.add_column(str(column[0]), overflow="fold")
-    rows = cursor.fetchall()
+    for name in names:
+        table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*("" if v is None else str(v) for v in row))
-    out.print(table)
+        table.add_row(*row)
+    if (
+        rows
+        and out.measure(table, options=out.options.update(width=10_000)).maximum > 2 * out.width
+    ):
+        for number, row in enumerate(rows, start=1):
+            table = Table(title=f"row {number}", title_justify="left", show_header=False)
+            for name, value in zip(names, row, strict=True):
+                table.add_row(name, value)
+            out.print(table)
+    else:
+        out.print(table)
     return len(rows)
 
 
