@@ -10,7 +10,7 @@ export KEHU_HOME ?= var
 export KEHU_LANDING ?= landing
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-answers test-long lint metrics format airflow lock clean
+.PHONY: help install demo test test-airflow test-answers test-long lint metrics format airflow lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -41,7 +41,10 @@ test: $(STAMP) ## everything that must hold: ruff, mypy, layers, Spark SQL, dbt 
 	@echo "models: layers, descriptions, contracts, Spark SQL"
 	@$(BIN)/python scripts/lint_models.py
 	@echo "pytest"
-	@PYTHONPATH=tests $(BIN)/python -m pytest -p counts -n 2 --dist loadscope --no-loadscope-reorder -m "not long and not answers" --durations 15
+	@PYTHONPATH=tests $(BIN)/python -m pytest -p counts -n 2 --dist loadscope --no-loadscope-reorder -m "not long and not answers and not airflow" --durations 15
+
+test-airflow: $(STAMP) ## whole nights through Airflow, with its scheduler and a real metadata database
+	@PYTHONPATH=tests $(BIN)/python -m pytest -p counts -n 2 --dist loadscope --no-loadscope-reorder -m airflow --durations 5
 
 test-answers: $(STAMP) ## a year of marts against second computations, the questions, time honesty
 	@PYTHONPATH=tests $(BIN)/python -m pytest -p counts -n 2 --dist loadscope --no-loadscope-reorder -m "answers and not long" --durations 5

@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+pytestmark = pytest.mark.airflow
+
 PROJECT = Path(__file__).resolve().parents[2]
 DAY = "2017-12-29"
 FEED_RUN, PUBLISH_RUN = "2017-12-29T07:30:00Z", "2017-12-29T10:00:00Z"  # 02:30, 05:00 in New York

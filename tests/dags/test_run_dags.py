@@ -9,6 +9,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+pytestmark = pytest.mark.airflow
+
 PROJECT = Path(__file__).resolve().parents[2]
 DAY = "2017-12-29"
 
