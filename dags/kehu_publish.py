@@ -6,8 +6,9 @@ used. The night (`as_of`) is the latest one that the loads name, else the local 
 data interval starts, else the parameter `as_of`; it is never earlier than the publication that
 stands, unless a person names it.
 
+- `feeds` lets a night that is caught up on long after 05:00 wait for its feeds.
 - `night` settles the date. Is it published already with all that is loaded, this is recorded and
-  the rest is skipped. A night caught up on long after 05:00 waits for its feeds instead.
+  the rest is skipped.
 - `transform_core` and `transform_marts` run dbt, one build each. Between them, `score` fits models
   and scores customers.
 - `audit` judges what would be published; `publish` swaps it in.
@@ -17,7 +18,7 @@ When a task fails, the previous publication stays as it is.
 
 from datetime import date
 
-from airflow.sdk import Asset, AssetOrTimeSchedule, PokeReturnValue, dag, get_current_context, task
+from airflow.sdk import Asset, AssetOrTimeSchedule, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from kehu_common import (
@@ -44,31 +45,40 @@ from kehu_common import (
     **dag_arguments("marts"),
 )
 def kehu_publish() -> None:
-    @task.sensor(pool=WRITER, mode="reschedule", poke_interval=5, timeout=6 * 3600)
-    def night() -> PokeReturnValue:
+    # It keeps its worker between two looks: the scheduler takes the end of one look for the death
+    # of the next where looks are rescheduled (github.com/apache/airflow/issues/71172).
+    @task.sensor(mode="poke", poke_interval=5, timeout=6 * 3600)
+    def feeds() -> bool:
         import pendulum
 
-        from kehu import night as kehu_night
-        from kehu.orchestra import is_past, never_back
-        from kehu.settings import Settings
+        from kehu.orchestra import is_past
 
         context = get_current_context()
         run, ti = context["dag_run"], context["ti"]
+        if run.run_type not in ("scheduled", "backfill"):
+            return True
+        if not is_past(run.data_interval_end, pendulum.now("UTC")):
+            return True
+        logical_date = feed_logical_date(night_of_context(context))
+        ended = {"logical_dates": [logical_date], "states": ["success", "failed"]}
+        return logical_date is None or all(
+            ti.get_dr_count(dag_id=f"kehu_{group}", **ended) > 0 for group in REQUIRED
+        )
+
+    @task(pool=WRITER)
+    def night() -> str:
+        from kehu import night as kehu_night
+        from kehu.orchestra import never_back
+        from kehu.settings import Settings
+
+        context = get_current_context()
         as_of = night_of_context(context)
-        if run.run_type in ("scheduled", "backfill") and is_past(
-            run.data_interval_end, pendulum.now("UTC")
-        ):
-            logical_date = feed_logical_date(as_of)
-            for group in REQUIRED if logical_date else ():
-                runs = {"dag_id": f"kehu_{group}", "logical_dates": [logical_date]}
-                if ti.get_dr_count(**runs, states=["success", "failed"]) == 0:
-                    return PokeReturnValue(is_done=False)
         if not context["params"].get("as_of"):
             as_of = never_back(as_of, Settings().published)
         if kehu_night.is_published(as_of):
             kehu_night.record_noop(as_of, run_name(context))
             raise AirflowSkipException(f"{as_of} is published with all that is loaded")
-        return PokeReturnValue(is_done=True, xcom_value=as_of.isoformat())
+        return as_of.isoformat()
 
     @task(pool=WRITER)
     def transform_core(as_of: str) -> dict:
@@ -103,6 +113,7 @@ def kehu_publish() -> None:
         return kehu_night.publish(date.fromisoformat(as_of), run_name(get_current_context()))
 
     as_of = night()
+    feeds() >> as_of
     core, marts = transform_core(as_of), transform_marts(as_of)
     core >> score(as_of) >> marts >> audit(as_of) >> publish(as_of)
 

@@ -20,6 +20,7 @@ from kehu import __version__, night, publish, transform, warehouse
 from kehu.errors import KehuError
 from kehu.extract.typing import literal
 from kehu.feeds import read_contracts
+from kehu.questions import read_questions
 from kehu.settings import Settings
 
 app = typer.Typer(
@@ -291,10 +292,8 @@ def _print_rows(query: str, connection: duckdb.DuckDBPyConnection | None = None)
         table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    if (
-        rows
-        and out.measure(table, options=out.options.update(width=10_000)).maximum > 2 * out.width
-    ):
+    wide = out.measure(table, options=out.options.update(width=10_000)).maximum
+    if rows and wide > out.width:
         for number, row in enumerate(rows, start=1):
             table = Table(title=f"row {number}", title_justify="left", show_header=False)
             for name, value in zip(names, row, strict=True):
@@ -540,11 +539,13 @@ def query_command(
     ] = None,
 ) -> None:
     """Run SQL against the published marts, read-only."""
-    settings = Settings()
     if (sql is None) == (file is None):
         raise KehuError("give either SQL or --file FILE")
-    query = sql if sql is not None else Path(str(file)).read_text(encoding="utf-8")
-    path = settings.published / "marts.duckdb"
+    _ask_marts(sql if sql is not None else Path(str(file)).read_text(encoding="utf-8"))
+
+
+def _ask_marts(query: str) -> None:
+    path = Settings().published / "marts.duckdb"
     if not path.exists():
         raise KehuError("nothing is published yet; `kehu night --as-of DATE` publishes")
     with warehouse.open_marts(path) as connection:
@@ -552,6 +553,25 @@ def query_command(
             _print_rows(query, connection)
         except duckdb.Error as error:
             raise KehuError(str(error)) from None
+
+
+@app.command("ask")
+@for_operators
+def ask_command(number: Annotated[int | None, typer.Argument()] = None) -> None:
+    """Answer one of the questions of a customer manager, with its query; without a number, list them."""
+    found = read_questions(Settings().project)
+    if number is None:
+        for question in found.values():
+            out.print(
+                f"{question.number:>2}  {question.title}\n    {question.title_zh}", highlight=False
+            )
+        return
+    if number not in found:
+        raise KehuError(f"no question {number}; there are {', '.join(map(str, found))}")
+    question = found[number]
+    out.print(f"{question.title}\n{question.title_zh}\nMind: {question.trap}", highlight=False)
+    _ask_marts(question.sql)
+    out.print(question.sql, highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command("contracts")

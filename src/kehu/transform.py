@@ -150,10 +150,7 @@ def _seeds_mark(settings: Settings) -> Path:
 
 
 def _seeds_digest(settings: Settings) -> str:
-    digest = hashlib.sha256()
-    for path in sorted((settings.project / "seeds").iterdir()):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
+    return _digest(settings.project, "seeds/**/*")
 
 
 def _prepare(settings: Settings) -> bool:
@@ -202,11 +199,17 @@ def _mark_built(settings: Settings) -> None:
 
 def models_digest(settings: Settings) -> str:
     """Of all SQL that decides what incremental tables hold; a change of it means a full refresh."""
+    return _digest(settings.project, "models/**/*.sql", "dbt_project/macros/**/*.sql")
+
+
+def _digest(root: Path, *patterns: str) -> str:
+    """Of the names and contents of the files that match, in the order of the patterns."""
     digest = hashlib.sha256()
-    for folder in ("models", "dbt_project/macros"):
-        for path in sorted((settings.project / folder).rglob("*.sql")):
-            digest.update(path.relative_to(settings.project).as_posix().encode())
-            digest.update(path.read_bytes())
+    for pattern in patterns:
+        for path in sorted(root.glob(pattern)):
+            if path.is_file():
+                digest.update(path.relative_to(root).as_posix().encode())
+                digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

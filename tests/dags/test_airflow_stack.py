@@ -23,7 +23,15 @@ LOADED = {
     "kehu_masters": ["plan", "extract", "gate", "load"],
     "kehu_complaints": ["plan", "gate", "load"],
     "kehu_surveys": ["plan", "gate", "load"],
-    "kehu_publish": ["night", "transform_core", "score", "transform_marts", "audit", "publish"],
+    "kehu_publish": [
+        "feeds",
+        "night",
+        "transform_core",
+        "score",
+        "transform_marts",
+        "audit",
+        "publish",
+    ],
 }
 
 

@@ -57,9 +57,17 @@ def test_a_night_of_real_sales_goes_all_the_way_and_only_once(place):
     outcomes = [line.split() for line in first.splitlines() if line.startswith("  kehu_")]
     steps = [line[0] for line in outcomes]
     assert steps[:4] == [f"kehu_masters.{step}" for step in ("plan", "extract", "gate", "load")]
-    assert steps[-6:] == [
+    assert steps[-7:] == [
         f"kehu_publish.{step}"
-        for step in ("night", "transform_core", "score", "transform_marts", "audit", "publish")
+        for step in (
+            "feeds",
+            "night",
+            "transform_core",
+            "score",
+            "transform_marts",
+            "audit",
+            "publish",
+        )
     ]
     assert all(line[-1] == "done" for line in outcomes)
 

@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pytest
-from sklearn.metrics import brier_score_loss, roc_auc_score
+from sklearn.metrics import roc_auc_score
 
 from kehu.score import churn, measures
 
@@ -138,11 +138,13 @@ def test_auc_gives_ties_half() -> None:
 
 @pytest.mark.definition("C7")
 @pytest.mark.parametrize("levels", [2, 5, 1000])
-def test_auc_is_that_of_sklearn(levels: int) -> None:
+def test_auc_is_the_share_of_pairs_in_the_right_order(levels: int) -> None:
     chance = np.random.default_rng(levels)
     score = chance.integers(0, levels, 500).astype(float)
     left = chance.random(500) < 0.2 + 0.3 * score / levels
-    assert measures.auc(left, score) == pytest.approx(roc_auc_score(left, score), abs=1e-12)
+    pairs = score[left][:, None] - score[~left][None, :]
+    share = (pairs > 0).mean() + (pairs == 0).mean() / 2
+    assert measures.auc(left, score) == pytest.approx(share, abs=1e-12)
 
 
 @pytest.mark.definition("C7")
@@ -178,11 +180,9 @@ def test_lift_does_not_choose_among_ties() -> None:
 
 
 @pytest.mark.definition("C7")
-def test_brier_and_calibration_by_hand() -> None:
+def test_calibration_by_hand() -> None:
     left = np.array([False, True] * 10)
     probability = np.array([0.1, 0.5] * 10)
-    assert measures.brier(left, probability) == pytest.approx((0.1**2 + 0.5**2) / 2)
-    assert measures.brier(left, probability) == pytest.approx(brier_score_loss(left, probability))
     # equal probabilities share a bin: ten of rank 1, ten of rank 11 of 20
     low, high = measures.calibration(left, probability)
     assert (low.number, low.count, low.count_left) == (1, 10, 0)

@@ -23,9 +23,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import brier_score_loss
 from threadpoolctl import threadpool_limits
 
-from kehu.score.measures import Bools, Floats, auc, brier, calibration, ece, lift10, lift10_max
+from kehu.score.measures import Bools, Floats, auc, calibration, ece, lift10, lift10_max
+from kehu.score.store import schema
 
 LOGISTIC, BOOSTING = "LOGISTIC", "GRADIENT_BOOSTING"
 RECENCY, ELAPSED, ALIVE = "RECENCY", "ELAPSED_RATIO", "P_ALIVE"
@@ -212,53 +214,9 @@ PARAMS = (
     "clv_model",
 )
 
-SCORE_SCHEMA = pa.schema(
-    [
-        ("customer_id", pa.string()),
-        ("as_of_date", pa.date32()),
-        ("model", pa.string()),
-        ("model_version", pa.string()),
-        ("p_churn", pa.float64()),
-        ("driver_1", pa.string()),
-        ("driver_2", pa.string()),
-        ("driver_3", pa.string()),
-    ]
-)
-EVALUATION_SCHEMA = pa.schema(
-    [
-        ("as_of_date", pa.date32()),
-        ("model", pa.string()),
-        ("train_on", pa.date32()),
-        ("test_on", pa.date32()),
-        ("horizon_days", pa.int32()),
-        ("count_train", pa.int32()),
-        ("count_train_left", pa.int32()),
-        ("count_test", pa.int32()),
-        ("count_test_left", pa.int32()),
-        ("auc", pa.float64()),
-        ("baseline_auc", pa.float64()),
-        ("lift10", pa.float64()),
-        ("lift10_max", pa.float64()),
-        ("brier", pa.float64()),
-        ("ece", pa.float64()),
-        ("is_published", pa.bool_()),
-        ("reason_code", pa.string()),
-        ("model_version", pa.string()),
-        ("coefficients", pa.string()),
-        ("features_left_out", pa.string()),
-    ]
-)
-CALIBRATION_SCHEMA = pa.schema(
-    [
-        ("as_of_date", pa.date32()),
-        ("model", pa.string()),
-        ("bin", pa.int32()),
-        ("count_customers", pa.int32()),
-        ("count_left", pa.int32()),
-        ("mean_predicted", pa.float64()),
-        ("share_left", pa.float64()),
-    ]
-)
+SCORE_SCHEMA = schema("fct_customer_churn_score")
+EVALUATION_SCHEMA = schema("fct_model_evaluation")
+CALIBRATION_SCHEMA = schema("fct_model_calibration")
 
 
 # ------------------------------------------------------------------------------------- the features
@@ -556,7 +514,7 @@ def score(connection: duckdb.DuckDBPyConnection, as_of: date) -> Result:
         if model in probabilities:
             table = calibration(test.left, probabilities[model])
             row |= {
-                "brier": _rounded(brier(test.left, probabilities[model])),
+                "brier": _rounded(float(brier_score_loss(test.left, probabilities[model]))),
                 "ece": _rounded(ece(table)),
                 "model_version": f"{model}/{CODE_VERSION}/{test_on.isoformat()}",
                 "features_left_out": "|".join(

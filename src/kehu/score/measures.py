@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
+from sklearn.metrics import roc_auc_score
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -15,13 +16,10 @@ BINS = 10
 
 
 def auc(left: Bools, score: Floats) -> float | None:
-    """Area under the ROC curve by mid-ranks, so that ties count half; None where one class is empty."""
-    positives = int(left.sum())
-    negatives = len(left) - positives
-    if positives == 0 or negatives == 0:
+    """Area under the ROC curve, ties count half; None where one class is empty."""
+    if left.all() or not left.any():
         return None
-    ranks = rankdata(score)
-    return float((ranks[left].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+    return float(roc_auc_score(left, score))
 
 
 def lift10(left: Bools, score: Floats) -> float | None:
@@ -43,11 +41,6 @@ def lift10(left: Bools, score: Floats) -> float | None:
 def lift10_max(left: Bools) -> float | None:
     """The most that lift10 can be: min(10, 1 / base rate)."""
     return float(min(10.0, len(left) / left.sum())) if left.any() else None
-
-
-def brier(left: Bools, probability: Floats) -> float:
-    """Mean squared distance of the probability from what happened."""
-    return float(np.mean((probability - left) ** 2))
 
 
 @dataclass(frozen=True)

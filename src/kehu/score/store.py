@@ -121,6 +121,21 @@ TABLES: dict[str, dict[str, str]] = {
     },
 }
 
+ARROW = {
+    "varchar": pa.string(),
+    "date": pa.date32(),
+    "integer": pa.int32(),
+    "boolean": pa.bool_(),
+}
+
+
+def schema(table: str) -> pa.Schema:
+    """Of rows on their way into a table; decimals are doubles until `insert` rounds them."""
+    return pa.schema(
+        [(name, ARROW.get(kind, pa.float64())) for name, kind in TABLES[table].items()]
+    )
+
+
 # Tables of core whose rows carry the digest of what they were computed from.
 DIGESTED = ("fct_customer_month", "fct_customer_promotion")
 # Tables of core without one: their own rows are digested.
