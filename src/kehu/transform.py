@@ -38,6 +38,11 @@ def environment(settings: Settings) -> dict[str, str]:
     }
 
 
+def outcome_of(settings: Settings) -> Path:
+    """What the last run of dbt left: results, tables and tests of the project."""
+    return settings.home / "dbt" / "outcome.json"
+
+
 def run_dbt(
     settings: Settings, arguments: list[str], as_of: date
 ) -> subprocess.CompletedProcess[str]:
@@ -49,9 +54,9 @@ def run_dbt(
     target.mkdir(parents=True, exist_ok=True)
     set_as_of(settings, as_of)
     variables = {"param_scope": settings.param_scope}
+    outcome_of(settings).unlink(missing_ok=True)
     command = [
-        str(Path(sys.executable).with_name("dbt")),
-        "--no-use-colors",
+        *(sys.executable, "-m", "kehu.dbt_run", str(outcome_of(settings))),
         *arguments,
         "--project-dir",
         str(settings.project),
@@ -86,8 +91,6 @@ def build(
     selected = LAYERS[layer].split()
     if layer == "core" and not full_refresh and _seeds_stand(settings):
         selected.remove(SEEDS)
-    results_path = settings.home / "dbt" / "target" / "run_results.json"
-    results_path.unlink(missing_ok=True)
     done = run_dbt(
         settings,
         [
@@ -101,9 +104,9 @@ def build(
         ],
         as_of,
     )
-    if not results_path.exists():
+    if not outcome_of(settings).exists():
         raise KehuError(f"dbt did not run: {_tail(done.stdout + done.stderr)}")
-    outcome = json.loads(results_path.read_text())
+    outcome = json.loads(outcome_of(settings).read_text())
     results, problems = _read(settings, outcome, layer)
     if done.returncode != 0 and not problems:
         problems.append(_tail(done.stdout))
@@ -115,7 +118,7 @@ def build(
     if layer == "core":
         write_atomically(_seeds_mark(settings), _seeds_digest(settings))
     if layer == "marts":
-        _drop_forgotten(settings)
+        _drop_forgotten(settings, outcome["tables"])
         _mark_built(settings)
     return results
 
@@ -167,26 +170,19 @@ def _prepare(settings: Settings) -> bool:
     return other
 
 
-def _drop_forgotten(settings: Settings) -> None:
-    """Drop tables of models that are no longer in the project, so that they are not published."""
-    manifest = json.loads((settings.home / "dbt" / "target" / "manifest.json").read_text())
-    known = {
-        (node["schema"], node["alias"])
-        for node in manifest["nodes"].values()
-        if node["resource_type"] in ("model", "seed") and node["database"] == "marts"
-    }
-    known |= {  # what others than dbt write
-        (node["schema"], node["identifier"])
-        for node in manifest["sources"].values()
-        if node["database"] == "marts"
-    }
+def _drop_forgotten(settings: Settings, known: list[list[str]]) -> None:
+    """Drop tables of models that are no longer in the project, so that they are not published.
+
+    `known` are the database, schema and name of what dbt builds, and of what others write beside it.
+    """
+    kept = {(schema, name) for database, schema, name in known if database == "marts"}
     with open_marts(settings.marts, read_only=False) as connection:
         tables = connection.execute(
             "select table_schema, table_name from information_schema.tables "
             "where table_catalog = 'kehu'"
         ).fetchall()
         for schema, name in tables:
-            if (schema, name) not in known:
+            if (schema, name) not in kept:
                 connection.execute(f'drop table "{schema}"."{name}"')
 
 
@@ -247,19 +243,15 @@ def _read(
 
 def compiled_sql(settings: Settings, test: str) -> str:
     """The query of a dbt test as it last ran."""
-    manifest_path = settings.home / "dbt" / "target" / "manifest.json"
-    if not manifest_path.exists():
+    outcome = outcome_of(settings)
+    if not outcome.exists():
         raise KehuError("nothing was built yet; `kehu night --as-of DATE` builds")
-    manifest = json.loads(manifest_path.read_text())
-    found = [
-        node
-        for node in manifest["nodes"].values()
-        if node["resource_type"] == "test" and node["name"].startswith(test)
-    ]
-    if not found:
+    tests = json.loads(outcome.read_text())["tests"]
+    found = next((t for t in tests if t["name"].startswith(test)), None)
+    if found is None:
         raise KehuError(f"no dbt test is named {test!r}")
     root = settings.home / "dbt" / "target" / "compiled" / "kehu"
-    path = next(root.rglob(Path(found[0]["path"]).name), None)
+    path = next(root.rglob(Path(found["path"]).name), None)
     if path is None:
         raise KehuError(f"the test {test!r} was not run yet")
     return path.read_text()

@@ -50,7 +50,7 @@ def test_every_dbt_unit_test(
     settings, report = built
     record_property("dbt_data_tests", report["core"]["tests"] + report["marts"]["tests"])
     done = transform.run_dbt(settings, ["test", "--select", "test_type:unit"], AS_OF)
-    results = settings.home / "dbt" / "target" / "run_results.json"
+    results = transform.outcome_of(settings)
     assert results.exists(), done.stdout[-3000:]
     ran = [
         result
