@@ -134,6 +134,10 @@
         "repeat_complainer_days": "integer",
         "silent_satisfaction_max": "decimal(9, 3)",
         "silent_window_days": "integer",
+        "margin_pct_min": "decimal(9, 6)",
+        "margin_pct_max": "decimal(9, 6)",
+        "test_store_codes": "string",
+        "test_store_names": "string",
     }) }}
 {%- endmacro %}
 

@@ -66,6 +66,17 @@
     {{ expression }} rlike concat('^(', {{ pattern }}, ')$')
 {%- endmacro %}
 
+{#- True where the pattern is found anywhere in the text: `a|b` finds either word. -#}
+{% macro finds(expression, pattern) -%}
+    {{ return(adapter.dispatch("finds", "kehu")(expression, pattern)) }}
+{%- endmacro %}
+{% macro default__finds(expression, pattern) -%}
+    regexp_matches({{ expression }}, {{ pattern }})
+{%- endmacro %}
+{% macro spark__finds(expression, pattern) -%}
+    {{ expression }} rlike {{ pattern }}
+{%- endmacro %}
+
 {#- True where `item` is one of the `|`-separated items of `items`. -#}
 {% macro is_one_of(item, items) -%}
     (('|' || {{ items }} || '|') like ('%|' || {{ item }} || '|%'))

@@ -17,7 +17,10 @@ rows_of_codes as (
         versions.area_m2,
         versions.opened_on,
         versions.closed_on,
-        coalesce(versions.is_test, false) as is_test,
+        coalesce(versions.is_test, false)
+        or {{ is_one_of('codes.store_code', param('test_store_codes')) }}
+        or coalesce({{ finds('versions.store_name', param('test_store_names')) }}, false)
+            as is_test,
         versions.competitors_3km,
         coalesce(versions.is_inferred, true) as is_inferred,
         coalesce(versions.valid_from, {{ first_day() }}) as valid_from,

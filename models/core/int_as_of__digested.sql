@@ -166,7 +166,8 @@ known_rows as (
         valid_from as known_on,
         {{ surrogate_key(['store_key', 'is_test', 'valid_from']) }} as row_hash
     from store_history
-    where not is_inferred
+    -- a code alone can make a test store
+    where not is_inferred or is_test
 
     union all
 
