@@ -4,6 +4,9 @@ One DAG for each group of feeds, every night at 02:30 of the company's timezone.
 is the local date on which the data interval starts: the run of 30 December 02:30 brings in the
 29th. For a manual run give the parameter `as_of`.
 
+- `collect` asks the databases of feeds that have one for what is new. One that does not answer is
+  tried again; what arrived otherwise is loaded all the same, but the run then fails, so that the
+  marts wait for it until their deadline.
 - `plan` looks into `landing/` and divides the new files into at most 16 chunks.
 - `extract` archives the bytes and types the rows of one chunk; chunks run side by side.
 - `gate` puts bad rows into quarantine and refuses bad batches; the others go on.
@@ -41,6 +44,15 @@ def feed_dag(group: str) -> DAG:
     )
     def build() -> None:
         @task
+        def collect() -> dict:
+            from kehu import night as kehu_night
+
+            run = run_name(get_current_context())
+            report = kehu_night.collect(group, run)
+            kehu_night.require_collected(group, run)
+            return report
+
+        @task(trigger_rule="all_done")
         def plan() -> list[str]:
             from kehu import night as kehu_night
 
@@ -65,10 +77,13 @@ def feed_dag(group: str) -> DAG:
 
             context = get_current_context()
             result = kehu_night.load(group, run_name(context))
+            kehu_night.require_collected(group, run_name(context), loaded=True)
             outlet_events[loaded].extra = {"as_of": night_of_context(context).isoformat()}
             return result
 
-        extract.expand(chunk=plan()) >> gate() >> load()
+        chunks = plan()
+        collect() >> chunks
+        extract.expand(chunk=chunks) >> gate() >> load()
 
     return build()
 

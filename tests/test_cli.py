@@ -23,7 +23,6 @@ def kehu(house: House, monkeypatch: pytest.MonkeyPatch) -> Any:
     def run(*arguments: str, code: int = 0) -> str:
         # wide, so that no line is broken where the test looks
         monkeypatch.setattr(cli, "out", Console(width=400))
-        monkeypatch.setattr(cli, "err", Console(width=400, stderr=True))
         result = RUNNER.invoke(app, list(arguments))
         assert result.exit_code == code, result.output
         assert result.exception is None or isinstance(result.exception, SystemExit)

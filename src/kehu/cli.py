@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import functools
 import getpass
 import json
-import sys
-from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec, TypeVar
+from typing import Annotated, Any
 
 import duckdb
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from kehu import __version__, night, publish, transform, warehouse
+from kehu.console import for_operators, out
 from kehu.errors import KehuError
 from kehu.extract.typing import literal
 from kehu.feeds import read_contracts
 from kehu.questions import read_questions
 from kehu.settings import Settings
+from kehu.source_cli import source_app
 
 app = typer.Typer(
     help="Kehu (客户): a customer warehouse for retailers.",
@@ -33,13 +31,7 @@ quarantine_app = typer.Typer(
     help="Rows that were refused, with the reason.", invoke_without_command=True
 )
 app.add_typer(quarantine_app, name="quarantine")
-
-# not a terminal, as in a log: no guess of 80 columns, tables as wide as they need
-out = Console(width=None if sys.stdout.isatty() else 120)
-err = Console(stderr=True, width=None if sys.stderr.isatty() else 120)
-
-P = ParamSpec("P")
-R = TypeVar("R")
+app.add_typer(source_app, name="source")
 
 AsOf = Annotated[
     datetime,
@@ -65,21 +57,6 @@ def _or_published(as_of: datetime | None) -> date:
     if manifest is None:
         raise KehuError("nothing is published yet, so name the date: --as-of DATE")
     return date.fromisoformat(manifest["as_of_date"])
-
-
-def for_operators(command: Callable[P, R]) -> Callable[P, R]:
-    """Show a KehuError as its message and exit with its code; never a traceback for bad data."""
-
-    @functools.wraps(command)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return command(*args, **kwargs)
-        except KehuError as error:
-            err.print(f"[bold red]{type(error).__name__}[/]:", end=" ")
-            err.print(str(error), markup=False, highlight=False, soft_wrap=True)
-            raise typer.Exit(error.exit_code) from None
-
-    return wrapped
 
 
 def _version(value: bool) -> None:
@@ -110,7 +87,9 @@ def night_command(
 
 def _progress(name: str, seconds: float, result: dict[str, Any]) -> None:
     told = result.get("publication", "")
-    if name == "extract":
+    if name == "collect":
+        told = f"{len(result['feeds'])} feeds from databases, {len(result['failed'])} failed"
+    elif name == "extract":
         told = f"{result['batches']} files read"
     elif name == "gate":
         refused, warnings = len(result["refused"]), len(result["warnings"])

@@ -34,3 +34,9 @@ class CheckFailed(KehuError):
     """A critical check of the night failed; the previous publication stays."""
 
     exit_code = 3
+
+
+class SourceFailed(KehuError):
+    """A source database can not be read; what was collected of it before stays."""
+
+    exit_code = 69  # EX_UNAVAILABLE: trying again later may be the remedy

@@ -12,6 +12,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterator
+from datetime import date
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +24,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from kehu.errors import ContractError
 
 GROUPS = ("masters", "transactions", "surveys", "complaints")
+
+SINCE = re.compile(r"(?<![:\w]):since\b")
 
 _TYPE = re.compile(r"(?P<base>varchar|decimal|int|date|timestamp|flag)(\((?P<args>[\d, ]+)\))?")
 
@@ -123,6 +126,54 @@ class Column(BaseModel):
         }.get(self.base) or self.type.upper()
 
 
+class Source(BaseModel):
+    """A database that gives a feed: the rows of `query`, collected before each night.
+
+    `connection` names KEHU_CONNECTION_<NAME>. With a `watermark` the query is asked only for what is
+    new: `:since` is the highest value of that column that is loaded, less `look_back_days`; `start`
+    the first time. `batch_rows` are held in memory at once.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    connection: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
+    query: str
+    watermark: str | None = None
+    look_back_days: int = Field(default=3, ge=0)
+    start: date = date(1900, 1, 1)
+    batch_rows: int = Field(default=50_000, ge=1, le=1_000_000)
+
+    @field_validator("query")
+    @classmethod
+    def _one_select(cls, value: str) -> str:
+        query = value.strip().rstrip(";").rstrip()
+        if not query:
+            raise ValueError("is empty")
+        return query
+
+    @model_validator(mode="after")
+    def _asks_for_what_is_new(self) -> Source:
+        asks = SINCE.search(self.query) is not None
+        if self.watermark and not asks:
+            raise Misnamed(
+                ("query",),
+                f"does not ask for what is new: add `where {self.watermark} >= :since`, or take the "
+                "watermark away to collect all rows each night",
+            )
+        if asks and not self.watermark:
+            raise Misnamed(
+                ("query",), ":since needs a watermark, the column that it is compared with"
+            )
+        if re.search(r"(?<![<>=])>\s*:since\b", self.query):
+            raise Misnamed(
+                ("query",), "write >= :since; with > rows of the very same time would be lost"
+            )
+        for field in ("look_back_days", "start"):
+            if not self.watermark and field in self.model_fields_set:
+                raise Misnamed((field,), f"{field} says nothing without a watermark")
+        return self
+
+
 class RowCheck(BaseModel):
     """A rule over one row: `sql` is true where the row is right; NULL counts as right."""
 
@@ -169,6 +220,7 @@ class Contract(BaseModel):
     volume_date: str | None = None
     encoding: str | None = None
     store_days_from_name: str | None = None
+    source: Source | None = None
     columns: dict[str, Column] = Field(min_length=1)
     checks: list[RowCheck] = []
     group_checks: list[GroupCheck] = []
@@ -212,6 +264,7 @@ class Contract(BaseModel):
                 raise Misnamed(location, f"names the column {wanted!r}, which is not in columns")
         if self.replace == "store_day" and not {"store_code", "business_date"} <= set(self.columns):
             raise Misnamed(("replace",), "store_day needs the columns store_code and business_date")
+        self._watermark_fits()
         for name in self.key:
             if not self.columns[name].required:
                 raise Misnamed(("columns", name), f"key column {name!r} must be required: true")
@@ -234,6 +287,24 @@ class Contract(BaseModel):
             ids.add(identity)
         self._sql_binds()
         return self
+
+    def _watermark_fits(self) -> None:
+        """What is collected by halves would push out what is whole."""
+        watermark = self.source.watermark if self.source else None
+        if watermark is None:
+            return
+        at = ("source", "watermark")
+        if watermark not in self.columns:
+            raise Misnamed(at, f"names the column {watermark!r}, which is not in columns")
+        base = self.columns[watermark].base
+        if base not in ("date", "timestamp"):
+            raise Misnamed(at, f"must be a date or a timestamp; {watermark!r} is {base}")
+        if self.replace == "store_day" and watermark != "business_date":
+            raise Misnamed(
+                at,
+                "must be business_date where store-days replace each other: only `business_date >= "
+                ":since` gives whole store-days, and half of one would push out the whole one",
+            )
 
     def _sql_binds(self) -> None:
         """Patterns and checks must be what DuckDB can run; a mistake would stop a night at the gate."""
@@ -286,7 +357,7 @@ class Contract(BaseModel):
     @cached_property
     def digest(self) -> str:
         """Changes when the contract changes, so that stale typed batches are made again."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+        return hashlib.sha256(self.model_dump_json(exclude={"source"}).encode()).hexdigest()[:16]
 
 
 def normalise_header(header: str) -> str:

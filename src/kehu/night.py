@@ -1,6 +1,6 @@
 """A night, step by step. Airflow's tasks, `kehu night` and the tests all call these functions.
 
-    plan → extract (in parallel) → gate → load        for each group of feeds
+    collect → plan → extract (in parallel) → gate → load        for each group of feeds
     transform core → score → transform marts → audit → publish
 
 Each step can be run again after a crash at any instruction: what was done is found and kept.
@@ -26,7 +26,8 @@ from kehu import publish as publishing
 from kehu import transform as transforming
 from kehu import warehouse
 from kehu.clock import now
-from kehu.errors import KehuError
+from kehu.collect import collect_feed
+from kehu.errors import CheckFailed, KehuError, SourceFailed
 from kehu.extract import delivery as deliveries
 from kehu.extract.batch import extract as extract_batch
 from kehu.extract.batch import folder_of, read_meta
@@ -65,6 +66,60 @@ def _folder(settings: Settings, run_id: str) -> Path:
 def _reference(settings: Settings, name: str) -> str | None:
     path = settings.reference / f"{name}.parquet"
     return f"read_parquet({literal(str(path))})" if path.exists() else None
+
+
+def collect(group: str, run_id: str) -> dict[str, Any]:
+    """Bring in what the feeds' databases hold of new rows; each feed once in a run.
+
+    A source that fails stops no other: see `failed`, and `require_collected`.
+    """
+    settings = Settings()
+    contracts = read_contracts(settings.contracts)
+    wanted = [f for f in _feeds(contracts, group) if contracts[f].source is not None]
+    report: dict[str, Any] = {"feeds": {}, "failed": {}}
+    if not wanted:
+        return report
+    path = _collect_report(settings, group, run_id)
+    if path.exists():
+        report["feeds"] = json.loads(path.read_text())["feeds"]
+    for feed in wanted:
+        if feed in report["feeds"]:
+            continue
+        try:
+            with step(settings, run_id, f"collect:{feed}") as facts:
+                result = collect_feed(settings, contracts[feed])
+                facts |= result.model_dump(exclude={"feed", "seconds"})
+            report["feeds"][feed] = result.model_dump()
+        except KehuError as error:
+            report["failed"][feed] = str(error)
+    write_atomically(path, json.dumps(report, ensure_ascii=False, indent=1))
+    return report
+
+
+def _collect_report(settings: Settings, group: str, run_id: str) -> Path:
+    return _folder(settings, run_id) / f"{group}-collect.json"
+
+
+def require_collected(group: str, run_id: str, *, loaded: bool = False) -> None:
+    """SourceFailed where a source of the run failed; CheckFailed once all else of it is `loaded`.
+
+    A night without them is not published: yesterday's marts, whole, are better than today's with a
+    hole in them. The setting `publish_without_sources` says otherwise.
+    """
+    settings = Settings()
+    path = _collect_report(settings, group, run_id)
+    failed = json.loads(path.read_text())["failed"] if path.exists() else {}
+    if not failed:
+        return
+    told = "\n".join(failed.values())
+    if not loaded:
+        raise SourceFailed(told)
+    if not settings.publish_without_sources:
+        raise CheckFailed(
+            f"{told}\nEverything else that arrived is loaded. Nothing is published without "
+            f"{', '.join(failed)}: run the night again when the source answers, or publish what there "
+            "is with KEHU_PUBLISH_WITHOUT_SOURCES=1"
+        )
 
 
 def plan(group: str, run_id: str, max_chunks: int = CHUNKS) -> list[str]:
@@ -419,9 +474,12 @@ def night(
         )
 
     with warehouse.writer_lock(settings, f"night of {as_of}"):
+        if chunks is None and any(c.source for c in read_contracts(settings.contracts).values()):
+            timed("collect", lambda: collect(ALL, run_id))
         timed("extract", extract_all)
         timed("gate", lambda: gate(ALL, as_of, run_id))
         timed("load", lambda: load(ALL, run_id))
+        require_collected(ALL, run_id, loaded=True)
         timed("core", lambda: transform("core", as_of, run_id, full_refresh=full_refresh))
         timed("score", lambda: score(as_of, run_id, full_refresh=full_refresh))
         timed("marts", lambda: transform("marts", as_of, run_id))

@@ -29,6 +29,7 @@ class Settings(BaseSettings):
     keep_publications: int = Field(default=7, ge=1)
     retention_days_batches: int = Field(default=30, ge=0)
     retention_days_runs: int = Field(default=30, ge=0)
+    publish_without_sources: bool = False
 
     @field_validator("home", "landing", "project")
     @classmethod
@@ -54,6 +55,10 @@ class Settings(BaseSettings):
     @property
     def reference(self) -> Path:
         return self.home / "reference"
+
+    @property
+    def collected(self) -> Path:
+        return self.home / "collected"
 
     @property
     def runs(self) -> Path:

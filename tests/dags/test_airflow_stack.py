@@ -19,10 +19,10 @@ PROJECT = Path(__file__).resolve().parents[2]
 DAY = "2017-12-29"
 FEED_RUN, PUBLISH_RUN = "2017-12-29T07:30:00Z", "2017-12-29T10:00:00Z"  # 02:30, 05:00 in New York
 LOADED = {
-    "kehu_transactions": ["plan", "extract", "gate", "load"],
-    "kehu_masters": ["plan", "extract", "gate", "load"],
-    "kehu_complaints": ["plan", "gate", "load"],
-    "kehu_surveys": ["plan", "gate", "load"],
+    "kehu_transactions": ["collect", "plan", "extract", "gate", "load"],
+    "kehu_masters": ["collect", "plan", "extract", "gate", "load"],
+    "kehu_complaints": ["collect", "plan", "gate", "load"],
+    "kehu_surveys": ["collect", "plan", "gate", "load"],
     "kehu_publish": [
         "feeds",
         "night",

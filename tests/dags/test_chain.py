@@ -9,7 +9,7 @@ import pytest
 from airflow.utils.state import DagRunState, TaskInstanceState
 
 import kehu
-from kehu.errors import CheckFailed, KehuError
+from kehu.errors import CheckFailed, KehuError, SourceFailed
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -21,6 +21,7 @@ class Night:
         self.calls: list[tuple] = []
         self.failures: dict[str, list[Exception]] = {}
         self.chunks = ["a", "b"]
+        self.uncollected = False
         self.published = False
         self.notices: list[dict] = []
 
@@ -29,6 +30,15 @@ class Night:
         if self.failures.get(name):
             raise self.failures[name].pop(0)
         return {"rows": 1}
+
+    def collect(self, group, run_id):
+        return self.step("collect", group)
+
+    def require_collected(self, group, run_id, *, loaded=False):
+        if self.uncollected and loaded:
+            raise CheckFailed("all else is loaded")
+        if self.uncollected:
+            raise SourceFailed("no connection to erp")
 
     def plan(self, group, run_id, max_chunks=16):
         self.step("plan", group, max_chunks)
@@ -100,9 +110,9 @@ D = date(2017, 12, 29)
 def test_a_feed_is_planned_extracted_judged_and_loaded(night, run):
     done, _ = run("kehu_transactions")
     assert done.state == DagRunState.SUCCESS
-    assert night.calls[0] == ("plan", "transactions", 16)
-    assert sorted(night.calls[1:3]) == [("extract", "a"), ("extract", "b")]
-    assert night.calls[3:] == [("gate", "transactions", D), ("load", "transactions")]
+    assert night.calls[:2] == [("collect", "transactions"), ("plan", "transactions", 16)]
+    assert sorted(night.calls[2:4]) == [("extract", "a"), ("extract", "b")]
+    assert night.calls[4:] == [("gate", "transactions", D), ("load", "transactions")]
     assert not set(night.run_id) & set(":+/ ")
 
 
@@ -133,7 +143,7 @@ def test_nothing_delivered_is_a_success(night, run):
     done, states = run("kehu_surveys")
     assert done.state == DagRunState.SUCCESS
     assert states["extract"] == TaskInstanceState.SKIPPED
-    assert [call[0] for call in night.calls] == ["plan", "gate", "load"]
+    assert [call[0] for call in night.calls] == ["collect", "plan", "gate", "load"]
 
 
 @pytest.mark.parametrize("step", ["plan", "extract", "gate", "load"])
@@ -153,6 +163,20 @@ def test_a_failed_step_stops_the_feed_and_is_reported_once(night, run, step):
     assert notice["message"] == f"3 rows break rule amounts_agree in {step}"
     assert notice["ti"].task_id == step
     assert isinstance(notice["exception"], KehuError)
+
+
+def test_a_source_that_fails_stops_no_file_but_the_marts_wait_for_it(night, run):
+    night.uncollected = True
+    done, states = run("kehu_transactions", retries=1)
+    assert [call[0] for call in night.calls].count("collect") == 2  # it is tried again
+    assert ("load", "transactions") in night.calls
+    assert states["gate"] == TaskInstanceState.SUCCESS
+    assert states["load"] == TaskInstanceState.FAILED  # so that nothing tells publish to begin
+    assert done.state == DagRunState.FAILED
+    assert [(n["task_id"], n["message"]) for n in night.notices] == [
+        ("collect", "no connection to erp"),
+        ("load", "all else is loaded"),
+    ]
 
 
 def test_a_passing_trouble_is_tried_again(night, run):

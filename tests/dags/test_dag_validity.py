@@ -63,11 +63,13 @@ def test_feeds_run_at_half_past_two_and_tell_what_is_loaded(bag):
         assert str(dag.timetable.timezone) == "Asia/Shanghai"
         assert [asset.uri for asset in dag.task_dict["load"].outlets] == [f"kehu://loaded/{group}"]
         assert [task.task_id for task in dag.topological_sort()] == [
+            "collect",
             "plan",
             "extract",
             "gate",
             "load",
         ]
+        assert dag.task_dict["plan"].trigger_rule == "all_done"  # files come in without a database
         assert dag.task_dict["extract"].is_mapped
         assert dag.task_dict["gate"].trigger_rule == "none_failed"
         assert dag.task_dict["load"].trigger_rule == "all_success"

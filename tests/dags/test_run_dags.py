@@ -56,7 +56,9 @@ def test_a_night_of_real_sales_goes_all_the_way_and_only_once(place):
     first, second = done.stdout.split(f"night of {DAY}")[1:]
     outcomes = [line.split() for line in first.splitlines() if line.startswith("  kehu_")]
     steps = [line[0] for line in outcomes]
-    assert steps[:4] == [f"kehu_masters.{step}" for step in ("plan", "extract", "gate", "load")]
+    assert steps[:5] == [
+        f"kehu_masters.{step}" for step in ("collect", "plan", "extract", "gate", "load")
+    ]
     assert steps[-7:] == [
         f"kehu_publish.{step}"
         for step in (

@@ -27,6 +27,7 @@ FORMATS = {
     ".ndjson": "jsonl",
     ".parquet": "parquet",
 }
+COLLECTED = "collected/"  # what `kehu.collect` brought from a database, instead of a landed file
 _UNFINISHED = (".tmp", ".part", ".partial", ".filepart", ".crdownload")
 
 
@@ -92,11 +93,15 @@ class Archived(BaseModel):
 
 
 def scan(settings: Settings, feeds: list[str], now: datetime) -> list[Delivery]:
-    """All finished files under `landing/<feed>/`, oldest first; hidden and unfinished names are left."""
+    """All finished files under `landing/<feed>/`, oldest first; hidden and unfinished names are left.
+
+    What was collected from databases comes the same way, with paths `collected/<feed>/...`.
+    """
     found: list[tuple[int, str, str, Path, int]] = []
-    for feed in feeds:
-        root = settings.landing / feed
-        for folder, _, names in os.walk(root):
+    roots = [(feed, settings.landing, "") for feed in feeds]
+    roots += [(feed, settings.collected, COLLECTED) for feed in feeds]
+    for feed, base, prefix in roots:
+        for folder, _, names in os.walk(base / feed):
             for name in names:
                 path = Path(folder) / name
                 if (
@@ -109,7 +114,7 @@ def scan(settings: Settings, feeds: list[str], now: datetime) -> list[Delivery]:
                     stat = path.stat()
                 except FileNotFoundError:
                     continue  # moved away between listing and looking
-                relative = path.relative_to(settings.landing).as_posix()
+                relative = prefix + path.relative_to(base).as_posix()
                 found.append((stat.st_mtime_ns, relative, feed, path, stat.st_size))
     found.sort()
     return [
@@ -162,7 +167,7 @@ def read_manifest(delivery: Delivery, contract: Contract, timezone: str) -> Mani
 
 def store_days_from_name(contract: Contract, path: str) -> list[tuple[str, date]]:
     """Store-days that the contract's file-name pattern declares (groups `store` and `date`)."""
-    if not contract.store_days_from_name:
+    if not contract.store_days_from_name or path.startswith(COLLECTED):
         return []
     match = re.search(contract.store_days_from_name, Path(path).name)
     if not match:

@@ -1,0 +1,35 @@
+"""What the commands share: where they print, and how an error reaches the operator."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import typer
+from rich.console import Console
+
+from kehu.errors import KehuError
+
+# not a terminal, as in a log: no guess of 80 columns, tables as wide as they need
+out = Console(width=None if sys.stdout.isatty() else 120)
+err = Console(stderr=True, width=None if sys.stderr.isatty() else 120)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def for_operators(command: Callable[P, R]) -> Callable[P, R]:
+    """Show a KehuError as its message and exit with its code; never a traceback for bad data."""
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except KehuError as error:
+            err.print(f"[bold red]{type(error).__name__}[/]:", end=" ")
+            err.print(str(error), markup=False, highlight=False, soft_wrap=True)
+            raise typer.Exit(error.exit_code) from None
+
+    return wrapped
