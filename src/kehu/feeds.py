@@ -27,6 +27,20 @@ GROUPS = ("masters", "transactions", "surveys", "complaints")
 
 SINCE = re.compile(r"(?<![:\w]):since\b")
 
+# repairs of a column's text that a contract can declare → the types for which each is defined
+NORMALISE: dict[str, tuple[str, ...]] = {
+    "nfkc": ("varchar", "int", "decimal", "date", "timestamp", "flag"),
+    "strip_quotes": ("varchar", "int", "decimal", "date", "timestamp", "flag"),
+    "null_tokens": ("varchar", "int", "decimal", "date", "timestamp", "flag"),
+    "currency": ("decimal",),
+    "excel_serial": ("date", "timestamp"),
+    "unknown_date": ("date",),
+    "phone": ("varchar",),
+    "pad": ("varchar",),
+    "digits": ("varchar",),
+    "lost_zeros": ("varchar",),
+}
+
 _TYPE = re.compile(r"(?P<base>varchar|decimal|int|date|timestamp|flag)(\((?P<args>[\d, ]+)\))?")
 
 
@@ -42,8 +56,10 @@ class Column(BaseModel):
     """One column of a feed.
 
     `type` is varchar(n), int, decimal(p,s), date, timestamp or flag ({0|1}). `aliases` are other
-    headers by which sources call it. `null_values` are texts that mean "no value". `utc` marks a
-    timestamp that the source writes in UTC. `pii` keeps the column out of everything but `pii.*`.
+    headers by which sources call it. `null_values` are texts that mean "no value". `values` says in
+    the contract's words what the source says in its own (销售: SALE). `normalise` names repairs of the
+    text, in their order (see expectations/README.md). `length` fixes the number of characters. `utc`
+    marks a timestamp that the source writes in UTC. `pii` keeps the column out of everything but `pii.*`.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -58,6 +74,9 @@ class Column(BaseModel):
     max: float | None = None
     pattern: str | None = None
     null_values: list[str] = []
+    values: dict[str, str] = {}
+    normalise: list[str] = []
+    length: int | None = Field(default=None, ge=1)
     pii: bool = False
     utc: bool = False
 
@@ -87,6 +106,18 @@ class Column(BaseModel):
                 ) from None
         return value
 
+    @field_validator("normalise")
+    @classmethod
+    def _known_repairs(cls, value: list[str]) -> list[str]:
+        unknown = [name for name in value if name not in NORMALISE]
+        if unknown:
+            raise ValueError(f"unknown: {', '.join(unknown)}; use {', '.join(NORMALISE)}")
+        if len(set(value)) < len(value):
+            raise ValueError("names a repair twice")
+        if "nfkc" in value[1:]:
+            raise ValueError("nfkc comes first: the other repairs look for its plain characters")
+        return value
+
     @model_validator(mode="after")
     def _rules_fit_type(self) -> Column:
         if self.base not in ("int", "decimal"):
@@ -96,11 +127,23 @@ class Column(BaseModel):
                         (field,), f"{field} holds for int and decimal, not for {self.base}"
                     )
         if self.base != "varchar":
-            for field in ("allowed", "pattern"):
+            for field in ("allowed", "pattern", "length"):
                 if getattr(self, field):
                     raise Misnamed((field,), f"{field} holds for varchar, not for {self.base}")
         if self.utc and self.base != "timestamp":
             raise Misnamed(("utc",), f"utc holds for timestamp, not for {self.base}")
+        for i, name in enumerate(self.normalise):
+            if self.base not in NORMALISE[name]:
+                kinds = ", ".join(NORMALISE[name])
+                raise Misnamed(("normalise", i), f"{name} holds for {kinds}, not for {self.base}")
+        if "pad" in self.normalise and self.length is None:
+            raise Misnamed(("normalise",), "pad needs the number of characters: length")
+        meant = ["0", "1"] if self.base == "flag" else self.allowed
+        for text, value in self.values.items():
+            if value not in meant:
+                raise Misnamed(
+                    ("values", text), f"{value!r} is not one of the allowed: {', '.join(meant)}"
+                )
         return self
 
     @property
@@ -201,6 +244,37 @@ class GroupCheck(BaseModel):
     description: str
 
 
+class RowRepair(BaseModel):
+    """A repair that looks at a whole row: where `when` is true, each column of `set` gets its value.
+
+    The values see the row as it was before the repair. Each changed value is flagged `column:id`.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str
+    when: str
+    set: dict[str, str] = Field(min_length=1)
+    description: str
+
+
+class Lookup(BaseModel):
+    """A rule over a row and the last version of the row of another feed that shares `by`.
+
+    `sql` names the row's columns as `this.column` and those of the other as `ref.column`; it is true
+    where the row is right. NULL counts as right, and so does a row without a counterpart.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str
+    column: str
+    feed: str
+    by: list[str] = Field(min_length=1)
+    sql: str
+    description: str
+
+
 class Contract(BaseModel):
     """The contract of one feed. See `expectations/README.md` for the fields in words."""
 
@@ -224,6 +298,8 @@ class Contract(BaseModel):
     columns: dict[str, Column] = Field(min_length=1)
     checks: list[RowCheck] = []
     group_checks: list[GroupCheck] = []
+    lookups: list[Lookup] = []
+    repairs: list[RowRepair] = []
 
     @field_validator("encoding")
     @classmethod
@@ -259,6 +335,11 @@ class Contract(BaseModel):
         for i, group in enumerate(self.group_checks):
             named.append((("group_checks", i, "column"), group.column))
             named += [(("group_checks", i, "by", j), c) for j, c in enumerate(group.by)]
+        for i, lookup in enumerate(self.lookups):
+            named.append((("lookups", i, "column"), lookup.column))
+            named += [(("lookups", i, "by", j), c) for j, c in enumerate(lookup.by)]
+        for i, repair in enumerate(self.repairs):
+            named += [(("repairs", i, "set", c), c) for c in repair.set]
         for location, wanted in named:
             if wanted not in self.columns:
                 raise Misnamed(location, f"names the column {wanted!r}, which is not in columns")
@@ -281,6 +362,7 @@ class Contract(BaseModel):
         ids: set[str] = set()
         numbered = [("checks", i, c.id) for i, c in enumerate(self.checks)]
         numbered += [("group_checks", i, c.id) for i, c in enumerate(self.group_checks)]
+        numbered += [("lookups", i, c.id) for i, c in enumerate(self.lookups)]
         for field, i, identity in numbered:
             if identity in ids:
                 raise Misnamed((field, i, "id"), f"{identity!r} is the id of two checks")
@@ -330,6 +412,13 @@ class Contract(BaseModel):
                         f"select {by} from empty group by {by} having {group.sql}",
                     )
                 )
+            for i, repair in enumerate(self.repairs):
+                queries.append(
+                    (("repairs", i, "when"), f"select true and ({repair.when}) from empty")
+                )
+                for name, value in repair.set.items():
+                    cast = f"select ({value})::{self.columns[name].sql_type} from empty"
+                    queries.append((("repairs", i, "set", name), cast))
             for location, query in queries:
                 try:
                     connection.execute(query)
@@ -345,6 +434,24 @@ class Contract(BaseModel):
             for name, column in self.columns.items()
             for header in [name, *column.aliases]
         }
+
+    @cached_property
+    def row_repairs(self) -> list[RowRepair]:
+        """The repairs over a row, with those that `unknown_date` implies.
+
+        `{day}` stands for the day of the delivery: a form that fills in today says nothing.
+        """
+        implied = [
+            RowRepair(
+                id="unknown_date",
+                when=f"{name} in (date '1900-01-01', date '1970-01-01', date '{{day}}')",
+                set={name: "null"},
+                description="1900-01-01, 1970-01-01 and the day of the delivery are no date",
+            )
+            for name, column in self.columns.items()
+            if "unknown_date" in column.normalise
+        ]
+        return implied + self.repairs
 
     @property
     def pii_columns(self) -> list[str]:
@@ -423,11 +530,43 @@ def read_contracts(folder: Path) -> dict[str, Contract]:
             contracts[path.stem] = read_contract(path)
         except ContractError as error:
             problems.append(str(error))
+    problems += [] if problems else _lookups_bind(contracts, folder)
     if problems:
         raise ContractError("\n".join(problems))
     if not contracts:
         raise ContractError(f"{folder}: holds no contracts (*.yml); is KEHU_PROJECT right?")
     return contracts
+
+
+def _lookups_bind(contracts: dict[str, Contract], folder: Path) -> list[str]:
+    """Mistakes of lookups, which show only when two contracts are held against each other."""
+    problems = []
+    for contract in contracts.values():
+        for lookup in contract.lookups:
+            other = contracts.get(lookup.feed)
+            where = f"{folder / contract.feed}.yml: lookup {lookup.id}"
+            if other is None:
+                problems.append(f"{where}: no contract for the feed {lookup.feed!r}")
+                continue
+            missing = [name for name in lookup.by if name not in other.columns]
+            if missing:
+                problems.append(f"{where}: {lookup.feed} has no column {', '.join(missing)}")
+                continue
+            sides = [
+                ", ".join(f'null::{c.sql_type} as "{n}"' for n, c in side.columns.items())
+                for side in (contract, other)
+            ]
+            matched = " and ".join(f'this."{n}" = ref."{n}"' for n in lookup.by)
+            with duckdb.connect() as connection:
+                try:
+                    connection.execute(
+                        f"select true and ({lookup.sql}) from (select {sides[0]}) as this "
+                        f"join (select {sides[1]}) as ref on {matched}"
+                    )
+                except duckdb.Error as error:
+                    told = str(error).splitlines()[0]
+                    problems.append(f"{where}: DuckDB can not run it: {told}")
+    return problems
 
 
 def _twice(node: Any, within: str = "") -> Iterator[tuple[int, str]]:

@@ -28,6 +28,8 @@ from kehu.gate.judge import Verdict, read_verdict
 from kehu.gate.rules import split
 from kehu.settings import Settings
 
+REPAIRS = "array_to_string(_repairs, '|')"  # as the raw tables keep them
+
 FINAL = ("LOADED", "UNVERIFIED", "SUPERSEDED", "HELD")
 
 
@@ -82,6 +84,7 @@ def load_batch(
             assert verdict.split is not None
             result.rows_in = verdict.split.rows_in
             result.rows_quarantined = verdict.split.quarantined
+            result.rows_skipped = verdict.split.skipped  # total lines, repeated headers
             if contract.replace == "store_day":
                 _load_store_days(connection, settings, contracts, meta, verdict, folder, result)
             else:
@@ -97,6 +100,7 @@ def load_batch(
             )
         else:
             _record_quarantine(connection, meta, folder)
+            _record_repairs(connection, meta, folder, is_loaded=verdict.passed)
             _record_batch(connection, settings, meta, verdict, result, run_id)
         status = before if stays and before else result.status
         record_delivery(connection, settings, meta, status, result.rows_in, run_id)
@@ -274,8 +278,11 @@ def _insert_sales(
 ) -> None:
     names = ", ".join(quoted(name) for name in contract.plain_columns)
     connection.execute(
-        f"""insert into raw.sales_line ({names}, _batch_id, _line, _is_simulated, _is_incomplete)
-        select {names}, _batch_id, _line, {meta.is_simulated}, {_incomplete(connection, folder)}
+        f"""insert into raw.sales_line (
+            {names}, _batch_id, _line, _repairs, _is_simulated, _is_incomplete
+        )
+        select {names}, _batch_id, _line, {REPAIRS}, {meta.is_simulated},
+            {_incomplete(connection, folder)}
         from read_parquet({literal(str(folder / "accepted.parquet"))})
         where (store_code, business_date) in (
             select (store_code, business_date) from moved where batch_id = {literal(meta.batch_id)}
@@ -317,7 +324,7 @@ def _load_versions(
         )
     connection.execute(
         f"""create or replace temp table incoming as
-        select *, {meta.is_simulated} as _is_simulated,
+        select * replace ({REPAIRS} as _repairs), {meta.is_simulated} as _is_simulated,
             coalesce({version}, timestamp {delivered}) as _version_at,
             {version} is not null as _is_dated, md5(to_json([{every}])::varchar) as _row_hash
         from {accepted}"""
@@ -335,7 +342,8 @@ def _load_versions(
             )
     connection.execute(f"delete from incoming as i using {table} as t where {matched}")
     plain = ", ".join(
-        quoted(n) for n in [*contract.plain_columns, "_batch_id", "_line", "_is_simulated"]
+        quoted(n)
+        for n in [*contract.plain_columns, "_batch_id", "_line", "_repairs", "_is_simulated"]
     )
     connection.execute(
         f"""insert into {table} ({plain}, _version_at, _is_dated, _row_hash)
@@ -364,6 +372,28 @@ def _record_quarantine(
         connection.execute(
             f"insert into quarantine.row by name select * from read_parquet({literal(str(path))})"
         )
+
+
+def _record_repairs(
+    connection: duckdb.DuckDBPyConnection, meta: BatchMeta, folder: Path, *, is_loaded: bool
+) -> None:
+    """What was repaired in the accepted rows, and the lines that were skipped as no records."""
+    connection.execute("delete from ops.repair where batch_id = ?", [meta.batch_id])
+    if not is_loaded:
+        return
+    accepted = f"read_parquet({literal(str(folder / 'accepted.parquet'))})"
+    queries = [
+        f"""select split_part(repair, ':', 1) as column_name, split_part(repair, ':', 2) as repair, _line
+        from (select _line, unnest(_repairs) as repair from {accepted} where _repairs is not null)"""
+    ]
+    if meta.rows_skipped:
+        skipped = literal(str(folder / "skipped.parquet"))
+        queries.append(f"select '(line)', kind, _line from read_parquet({skipped})")
+    connection.execute(
+        f"""insert into ops.repair
+        select {literal(meta.batch_id)}, {literal(meta.feed)}, column_name, repair, count(*), min(_line)
+        from ({" union all ".join(queries)}) group by column_name, repair"""
+    )
 
 
 def _record_checks(
@@ -525,6 +555,12 @@ def write_reference(
         "delivery": "select * from ops.delivery",
         "store_day": "select * from ops.store_day",
     }
+    for feed in sorted({lookup.feed for c in contracts.values() for lookup in c.lookups}):
+        key = ", ".join(quoted(name) for name in contracts[feed].key)
+        queries[feed] = (
+            f"select * from raw.{quoted(feed)} qualify row_number() over "
+            f"(partition by {key} order by _version_at desc, _row_hash) = 1"
+        )
     settings.reference.mkdir(parents=True, exist_ok=True)
     for name, query in queries.items():
         path = settings.reference / f"{name}.parquet"

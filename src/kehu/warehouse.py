@@ -20,7 +20,7 @@ from kehu.extract.typing import quoted
 from kehu.feeds import Contract
 from kehu.settings import Settings
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 STORAGE_VERSION = "v1.2.0"  # BI tools that bundle an older DuckDB must be able to open the file
 
 
@@ -200,6 +200,10 @@ create table if not exists ops.check_result(
     run_id varchar, as_of_date date, stage varchar, check_id varchar, feed varchar, batch_id varchar,
     severity varchar, success boolean, description varchar, observed varchar, checked_at timestamp
 );
+create table if not exists ops.repair(
+    batch_id varchar, feed varchar, column_name varchar, repair varchar, count_rows bigint,
+    first_line bigint
+);
 create table if not exists quarantine.row(
     batch_id varchar, feed varchar, path varchar, line_no bigint, rule_id varchar, rule_ids varchar[],
     column_name varchar, promise varchar, severity varchar, raw_text varchar,
@@ -210,6 +214,7 @@ create table if not exists quarantine.row(
 # what brings an older warehouse forward: version it comes from -> what to do
 MIGRATIONS: dict[int, Callable[[duckdb.DuckDBPyConnection], None]] = {
     1: lambda c: _run(c, "alter table ops.batch add column if not exists waived varchar"),
+    2: lambda c: None,  # new tables alone: OPS makes them
 }
 
 
@@ -219,7 +224,12 @@ def _run(connection: duckdb.DuckDBPyConnection, statement: str) -> None:
 
 def lineage(contract: Contract) -> dict[str, str]:
     """The columns that the load adds to a raw table, with their types."""
-    common = {"_batch_id": "varchar", "_line": "bigint", "_is_simulated": "boolean"}
+    common = {
+        "_batch_id": "varchar",
+        "_line": "bigint",
+        "_repairs": "varchar",
+        "_is_simulated": "boolean",
+    }
     if contract.replace == "store_day":
         return common | {"_is_incomplete": "boolean"}
     return common | {"_version_at": "timestamp", "_is_dated": "boolean", "_row_hash": "varchar"}

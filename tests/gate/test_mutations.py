@@ -77,6 +77,8 @@ def break_rule(contract: Contract, rule: RowRule) -> Row:
             assert column.min is not None or column.max is not None
             bound = column.min if below else column.max
             return {rule.column: str(int(bound or 0) + (-1 if below else 1))}
+        case "digits":
+            return {rule.column: "6.22848E+15"}
         case _:
             return WRONG_ROW[contract.feed, rule.id]
 

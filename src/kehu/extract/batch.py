@@ -2,7 +2,8 @@
 
     var/batches/<feed>/<batch_id>/
         meta.json        what arrived and how it was read
-        rows.parquet     every record, typed, with `_line`, `_span`, `_bad`
+        rows.parquet     every record, typed, with `_line`, `_span`, `_bad`, `_repairs`
+        skipped.parquet  total lines and repeated headers, where there are any
         broken.parquet   records that are not records (wrong number of fields, not JSON)
         accepted.parquet, quarantine.parquet, gate.json   written by the gate
 
@@ -30,7 +31,8 @@ from kehu.errors import FileRefused
 from kehu.extract import delivery as deliveries
 from kehu.extract.delivery import Archived, Delivery
 from kehu.extract.reader import DAMAGED, DelimitedFile, detect_encoding, lines
-from kehu.extract.typing import literal, quoted, typed_query
+from kehu.extract.repair import count_rows, keep_broken, write_rows
+from kehu.extract.typing import literal, quoted
 from kehu.feeds import Contract, normalise_header
 from kehu.files import write_atomically
 from kehu.settings import Settings
@@ -62,6 +64,7 @@ class BatchMeta(BaseModel):
     absent_columns: list[str] = []
     rows_in: int = 0
     rows_broken: int = 0
+    rows_skipped: int = 0  # total lines and repeated headers: no records
     contract_digest: str = ""
     seconds: float = 0.0
     refused_rule: str | None = None
@@ -255,17 +258,33 @@ def _make_rows(
         broken = _json_lines(connection, settings, contract, meta, work)
     else:
         broken = _parquet(connection, settings, contract, meta, work)
-    connection.register("broken", broken)
-    _copy(connection, "select _line, raw_text, detail from broken", work / "broken.parquet")
-    counted = connection.execute(
-        f"select count(*) from read_parquet({literal(str(work / 'rows.parquet'))})"
-    ).fetchone()
-    meta.rows_broken = broken.num_rows
-    meta.rows_in = (counted[0] if counted else 0) + meta.rows_broken
+    meta.rows_broken = keep_broken(connection, broken, work)
+    meta.rows_skipped = count_rows(connection, work / "skipped.parquet")
+    meta.rows_in = (
+        count_rows(connection, work / "rows.parquet") + meta.rows_broken + meta.rows_skipped
+    )
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
-    connection.execute(f"copy ({query}) to {literal(str(path))} (format parquet)")
+def _typed(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    contract: Contract,
+    meta: BatchMeta,
+    columns: dict[str, str],
+    present: dict[str, int],
+    work: Path,
+) -> None:
+    """`src` as typed rows; the header is told again, to know it where it is repeated."""
+    write_rows(
+        connection,
+        contract,
+        columns,
+        [meta.header[position] for position in present.values()],
+        meta.batch_id,
+        settings.timezone,
+        (meta.generated_at or meta.arrived_at).date(),
+        work,
+    )
 
 
 def _delimited(
@@ -284,11 +303,7 @@ def _delimited(
     reader = pa.RecordBatchReader.from_batches(file.schema, file.batches())
     connection.register("src", reader)
     try:
-        _copy(
-            connection,
-            typed_query(contract, columns, meta.batch_id, settings.timezone),
-            work / "rows.parquet",
-        )
+        _typed(connection, settings, contract, meta, columns, present, work)
     except (duckdb.InvalidInputException, pa.ArrowInvalid) as error:
         # what the reader raises comes back through DuckDB as its own error
         raise FileRefused(*_refusal_within(meta.path, str(error))) from None
@@ -341,11 +356,7 @@ def _json_lines(
               from lines where is_object)"""
     )
     columns = {name: f"c{i}" for i, name in enumerate(present)}
-    _copy(
-        connection,
-        typed_query(contract, columns, meta.batch_id, settings.timezone),
-        work / "rows.parquet",
-    )
+    _typed(connection, settings, contract, meta, columns, present, work)
     return connection.execute(
         "select _line, raw as raw_text, 'not a JSON object' as detail from lines where not is_object"
     ).to_arrow_table()
@@ -372,11 +383,7 @@ def _parquet(
             f"create temp view src as select file_row_number + 1 as _line, 1::integer as _span, "
             f"{casts} from {source}"
         )
-        _copy(
-            connection,
-            typed_query(contract, columns, meta.batch_id, settings.timezone),
-            work / "rows.parquet",
-        )
+        _typed(connection, settings, contract, meta, columns, present, work)
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as error:  # damage surfaces as any of DuckDB's errors

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kehu.feeds import Column, Contract
+
+BLANKS = "' ' || chr(9) || chr(13) || chr(12288)"  # no part of a value, where they surround it
 
 
 def quoted(name: str) -> str:
@@ -17,8 +21,7 @@ def literal(value: str) -> str:
 
 def text_of(source: str, column: Column) -> str:
     """The cell's text without surrounding blanks; NULL where it is empty or a null token."""
-    blanks = "' ' || chr(9) || chr(13) || chr(12288)"
-    text = f"nullif(trim({source}, {blanks}), '')"
+    text = f"nullif(trim({source}, {BLANKS}), '')"
     if column.null_values:
         tokens = ", ".join(literal(token) for token in column.null_values)
         text = f"case when {text} in ({tokens}) then null else {text} end"
@@ -29,12 +32,19 @@ def typed(text: str, column: Column, timezone: str) -> str:
     """The typed value of `text`, NULL where it is not exactly a value of the column's type."""
     match column.base:
         case "varchar":
-            return f"case when length({text}) <= {column.args[0]} then {text} end"
+            known = ", ".join(literal(value) for value in column.allowed)
+            meant = "".join(
+                f" when {text} = {literal(said)} then {literal(value)}"
+                for said, value in column.values.items()
+            )
+            meant = f"when {text} in ({known}) then {text}{meant} " if meant else ""
+            return f"case {meant}when length({text}) <= {column.args[0]} then {text} end"
         case "int":
             pattern = r"'[+-]?\d{1,10}'"
             return f"case when regexp_full_match({text}, {pattern}) then try_cast({text} as integer) end"
         case "flag":
-            return f"case {text} when '0' then 0 when '1' then 1 end"
+            meant = "".join(f" when {literal(t)} then {v}" for t, v in column.values.items())
+            return f"case {text} when '0' then 0 when '1' then 1{meant} end"
         case "decimal":
             precision, scale = column.args
             exact = f"[+-]?(\\d+(\\.\\d{{0,{scale}}}0*)?|\\.\\d{{1,{scale}}}0*)"
@@ -78,12 +88,47 @@ def _timestamp(text: str, utc: bool, timezone: str) -> str:
         end"""
 
 
-def typed_query(contract: Contract, present: dict[str, str], batch_id: str, timezone: str) -> str:
-    """SQL over `src` (text columns, `_line`, `_span`): typed columns, and `_bad`.
+def typed_query(
+    contract: Contract,
+    present: dict[str, str],
+    batch_id: str,
+    timezone: str,
+    source: str = "src",
+    kept: Sequence[str] = (),
+    *,
+    blank_rows: bool = False,
+) -> str:
+    """SQL over `source` (text columns, `_line`, `_span`): typed columns, and `_bad`.
 
-    `present` maps each contract column that the file has to its column in `src`. `_bad` lists the
-    columns whose text is not a value of their type; NULL where all are.
+    `present` maps each contract column that the file has to its column in `source`. `_bad` lists the
+    columns whose text is not a value of their type; NULL where all are. `kept` are columns of `source`
+    to go on with. A row without any text is left out unless `blank_rows`.
     """
+    wrong = {
+        name: f"({quoted('t_' + name)} is not null and {quoted(name)} is null"
+        f" or contains({quoted('t_' + name)}, chr(65533)))"
+        for name in present
+    }
+    any_wrong = " or ".join(f"coalesce({w}, false)" for w in wrong.values()) or "false"
+    each = ", ".join(f"case when {w} then {literal(n)} end" for n, w in wrong.items())
+    names = ", ".join(quoted(name) for name in [*contract.columns, *kept])
+    return f"""
+        with {typed_cells(contract, present, timezone, source, kept, blank_rows=blank_rows)}
+        select {literal(batch_id)} as _batch_id, _line, _span, {names},
+            case when {any_wrong} then list_filter([{each}], lambda x: x is not null) end as _bad
+        from typed"""
+
+
+def typed_cells(
+    contract: Contract,
+    present: dict[str, str],
+    timezone: str,
+    source: str = "src",
+    kept: Sequence[str] = (),
+    *,
+    blank_rows: bool = False,
+) -> str:
+    """The CTE `typed` over `source`: each column's value, and its text as `t_<column>`."""
     texts = [
         f"{text_of(quoted(present[name]), column) if name in present else 'null::varchar'} "
         f"as {quoted('t_' + name)}"
@@ -95,18 +140,9 @@ def typed_query(contract: Contract, present: dict[str, str], batch_id: str, time
         else f"null::{column.sql_type} as {quoted(name)}"
         for name, column in contract.columns.items()
     ]
-    wrong = {
-        name: f"({quoted('t_' + name)} is not null and {quoted(name)} is null"
-        f" or contains({quoted('t_' + name)}, chr(65533)))"
-        for name in present
-    }
-    any_wrong = " or ".join(f"coalesce({w}, false)" for w in wrong.values()) or "false"
-    each = ", ".join(f"case when {w} then {literal(n)} end" for n, w in wrong.items())
     blank = " and ".join(f"{quoted('t_' + name)} is null" for name in present) or "false"
-    names = ", ".join(quoted(name) for name in contract.columns)
-    return f"""
-        with texts as (select _line, _span, {", ".join(texts)} from src),
-        typed as (select *, {", ".join(values)} from texts where not ({blank}))
-        select {literal(batch_id)} as _batch_id, _line, _span, {names},
-            case when {any_wrong} then list_filter([{each}], lambda x: x is not null) end as _bad
-        from typed"""
+    rows = "" if blank_rows else f" where not ({blank})"
+    return (
+        f"texts as (select {', '.join(['_line', '_span', *kept, *texts])} from {source}), "
+        f"typed as (select *, {', '.join(values)} from texts{rows})"
+    )

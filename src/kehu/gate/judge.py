@@ -6,14 +6,16 @@ import time
 from datetime import date
 from pathlib import Path
 
+import duckdb
 from pydantic import BaseModel
 
 from kehu.extract.batch import BatchMeta, read_meta, scratch
 from kehu.extract.delivery import Waiver
+from kehu.extract.typing import literal, quoted
 from kehu.feeds import Contract
 from kehu.files import write_atomically
 from kehu.gate.expect import CheckResult, Judged, validate_feeds
-from kehu.gate.rules import Split, split
+from kehu.gate.rules import Split, split, wrong_totals
 from kehu.settings import Settings
 
 
@@ -72,10 +74,12 @@ def judge(
             continue
         contract = contracts[meta.feed]
         with scratch(settings) as connection:
-            verdict.split = split(connection, contract, meta, folder)
+            known = _known(settings, contracts, contract, read)
+            verdict.split = split(connection, contract, meta, folder, known)
+            _judge_totals(connection, verdict, meta, contract, folder)
         _judge_share(verdict, meta, contract)
         if verdict.passed:
-            judged.append(_as_judged(meta, verdict.split, folder))
+            judged.append(as_judged(meta, verdict.split, folder))
         verdict.seconds = round(time.perf_counter() - started, 3)
     results = validate_feeds(settings, contracts, feeds, judged, as_of, run_id)
     general: list[CheckResult] = []
@@ -96,9 +100,72 @@ def judge(
     return list(verdicts.values()), general
 
 
+def _known(
+    settings: Settings,
+    contracts: dict[str, Contract],
+    contract: Contract,
+    read: dict[Path, BatchMeta],
+) -> dict[str, str]:
+    """For each feed that the contract looks up: SQL of the last version of its rows.
+
+    They come from the warehouse as it was at its last load, and from the batches of this run.
+    """
+    known = {}
+    for lookup in contract.lookups:
+        other = contracts[lookup.feed]
+        names = ", ".join(quoted(name) for name in other.plain_columns)
+        sources = []
+        path = settings.reference / f"{lookup.feed}.parquet"
+        if path.exists():
+            sources.append(f"select {names}, _version_at from read_parquet({literal(str(path))})")
+        for folder, meta in read.items():
+            if meta.feed == lookup.feed and meta.refused_rule is None:
+                at = f"timestamp {literal(str(meta.generated_at or meta.arrived_at))}"
+                version = f"coalesce({quoted(other.version)}, {at})" if other.version else at
+                rows = literal(str(folder / "rows.parquet"))
+                sources.append(
+                    f"select {names}, {version} as _version_at from read_parquet({rows}) "
+                    "where _bad is null"
+                )
+        if sources:
+            by = ", ".join(quoted(name) for name in lookup.by)
+            known[lookup.feed] = (
+                f"select * from ({' union all by name '.join(sources)}) "
+                f"qualify row_number() over (partition by {by} order by _version_at desc, {names}) = 1"
+            )
+    return known
+
+
+def _judge_totals(
+    connection: duckdb.DuckDBPyConnection,
+    verdict: Verdict,
+    meta: BatchMeta,
+    contract: Contract,
+    folder: Path,
+) -> None:
+    """Hold the total lines of the file against its rows: a sum refuses, a number of rows warns."""
+    sums, counts = wrong_totals(connection, contract, folder)
+    if counts:  # it may count receipts, or pages
+        told = "; ".join(map(str, counts))
+        verdict.results.append(
+            CheckResult(
+                check_id="total_rows",
+                feed=meta.feed,
+                batch_id=meta.batch_id,
+                severity="warning",
+                success=False,
+                description="a line that tells the number of rows tells that of the rows above it",
+                observed=told,
+            )
+        )
+    if sums:
+        _fail(verdict, meta, "total_line", f"{meta.path}: {'; '.join(map(str, sums))}")
+
+
 def _judge_share(verdict: Verdict, meta: BatchMeta, contract: Contract) -> None:
     assert verdict.split is not None
-    rows, rejected = verdict.split.rows_in, verdict.split.quarantined
+    rows = verdict.split.rows_in - verdict.split.skipped
+    rejected = verdict.split.quarantined
     if rejected > contract.reject_limit * rows:
         _fail(
             verdict,
@@ -137,13 +204,22 @@ def _fail(verdict: Verdict, meta: BatchMeta, check: str, message: str) -> None:
         verdict.message += f". {hint}"
 
 
-def _as_judged(meta: BatchMeta, result: Split, folder: Path) -> Judged:
+def as_judged(meta: BatchMeta, result: Split, folder: Path) -> Judged:
+    """The batch as the expectations see it.
+
+    A manifest counts the rows with the total lines or without, and sums amounts as the source wrote
+    them or with the signs that they must have; it is right where it fits one of the two.
+    """
+    control_sum = result.control_sum
+    if meta.manifest_control_sum == result.control_sum_written:
+        control_sum = result.control_sum_written
+    with_totals = result.skipped and meta.manifest_rows == result.rows_in
     return Judged(
         batch_id=meta.batch_id,
         feed=meta.feed,
         path=meta.path,
         accepted_path=folder / "accepted.parquet",
-        rows_in=result.rows_in,
+        rows_in=result.rows_in - (0 if with_totals else result.skipped),
         accepted=result.accepted,
         quarantined=result.quarantined,
         has_manifest=meta.has_manifest,
@@ -151,7 +227,7 @@ def _as_judged(meta: BatchMeta, result: Split, folder: Path) -> Judged:
         manifest_control_sum=(
             None if meta.manifest_control_sum is None else str(meta.manifest_control_sum)
         ),
-        control_sum=None if result.control_sum is None else str(result.control_sum),
+        control_sum=None if control_sum is None else str(control_sum),
         control_unparsed=result.control_unparsed,
         is_empty_declared=result.rows_in == 0 and bool(meta.store_days),
     )

@@ -5,6 +5,7 @@ Everything is SQL over the batch's Parquet. A clean batch costs three aggregates
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -13,8 +14,9 @@ import duckdb
 from pydantic import BaseModel
 
 from kehu.extract.batch import BatchMeta, raw_texts
+from kehu.extract.repair import COUNTED, folded
 from kehu.extract.typing import literal, quoted
-from kehu.feeds import Contract
+from kehu.feeds import Contract, Lookup
 from kehu.files import same_file
 
 
@@ -38,7 +40,9 @@ class Split(BaseModel):
     rows_in: int
     accepted: int
     quarantined: int
+    skipped: int = 0  # total lines and repeated headers: no records
     control_sum: Decimal | None = None  # over accepted and quarantined rows
+    control_sum_written: Decimal | None = None  # the same before signs were repaired
     control_unparsed: int = 0  # rows whose control amount can not be read
 
 
@@ -47,9 +51,10 @@ def row_rules(contract: Contract) -> list[RowRule]:
     rules: list[RowRule] = []
     for name, column in contract.columns.items():
         at = quoted(name)
-        rules.append(
-            RowRule("type", name, f"list_contains(_bad, {literal(name)})", f"is {column.type}")
-        )
+        if "phone" not in column.normalise:  # which leaves a number or nothing
+            rules.append(
+                RowRule("type", name, f"list_contains(_bad, {literal(name)})", f"is {column.type}")
+            )
         if column.required:
             rules.append(
                 RowRule(
@@ -57,6 +62,25 @@ def row_rules(contract: Contract) -> list[RowRule]:
                     name,
                     f"{at} is null and not coalesce(list_contains(_bad, {literal(name)}), false)",
                     "is given",
+                )
+            )
+        if "digits" in column.normalise:
+            rules.append(
+                RowRule(
+                    "digits",
+                    name,
+                    f"list_contains(_repairs, {literal(f'{name}:scientific')})",
+                    "has all its digits; scientific notation has lost some, so nobody can tell which "
+                    "number it was: export the column as text",
+                )
+            )
+        if column.length is not None:
+            rules.append(
+                RowRule(
+                    "length",
+                    name,
+                    f"length({at}) <> {column.length}",
+                    f"has {column.length} characters",
                 )
             )
         if column.allowed:
@@ -99,43 +123,65 @@ def version_key(contract: Contract) -> list[str]:
 
 
 def split(
-    connection: duckdb.DuckDBPyConnection, contract: Contract, meta: BatchMeta, folder: Path
+    connection: duckdb.DuckDBPyConnection,
+    contract: Contract,
+    meta: BatchMeta,
+    folder: Path,
+    known: Mapping[str, str] | None = None,
 ) -> Split:
-    """Write `accepted.parquet` and, where rows are rejected, `quarantine.parquet`."""
+    """Write `accepted.parquet` and, where rows are rejected, `quarantine.parquet`.
+
+    `known` maps a feed that lookups name to SQL of the last version of its rows; without it, lookups
+    judge nothing.
+    """
     rows = f"read_parquet({literal(str(folder / 'rows.parquet'))})"
     accepted = folder / "accepted.parquet"
     quarantine = folder / "quarantine.parquet"
     accepted.unlink(missing_ok=True)
     quarantine.unlink(missing_ok=True)
     control = quoted(contract.control_sum) if contract.control_sum else "null"
+    written = f"coalesce(_written, {control})" if contract.control_sum else "null"
     total = connection.execute(
-        f"select count(*), sum({control}), count(*) filter (where {control} is null) from {rows}"
+        f"select count(*), sum({control}), count(*) filter (where {control} is null), sum({written}) "
+        f"from {rows}"
     ).fetchall()[0]
     result = Split(
-        rows_in=total[0] + meta.rows_broken,
+        rows_in=total[0] + meta.rows_broken + meta.rows_skipped,
+        skipped=meta.rows_skipped,
+        control_sum_written=total[3] if contract.control_sum else None,
         accepted=total[0],
         quarantined=0,
         control_sum=total[1] if contract.control_sum else None,
         control_unparsed=(total[2] if contract.control_sum else 0) + meta.rows_broken,
     )
-    if meta.rows_broken == 0 and _is_clean(connection, contract, rows):
+    if meta.rows_broken == 0 and _is_clean(connection, contract, rows, known or {}):
         same_file(folder / "rows.parquet", accepted)
         return result
-    _judge(connection, contract, rows)
+    _judge(connection, contract, rows, known or {})
     _write_accepted(connection, contract, accepted)
     _write_quarantine(connection, contract, meta, folder, quarantine)
     counted = connection.execute("select count(*) from judged where _rule is null").fetchall()[0][0]
-    return result.model_copy(update={"accepted": counted, "quarantined": result.rows_in - counted})
+    rejected = result.rows_in - result.skipped - counted
+    return result.model_copy(update={"accepted": counted, "quarantined": rejected})
 
 
-def _is_clean(connection: duckdb.DuckDBPyConnection, contract: Contract, rows: str) -> bool:
-    violated = " or ".join(f"coalesce({rule.violated}, false)" for rule in row_rules(contract))
+def _is_clean(
+    connection: duckdb.DuckDBPyConnection, contract: Contract, rows: str, known: Mapping[str, str]
+) -> bool:
+    rules = [rule.violated for rule in row_rules(contract) if rule.id != "type"]
+    violated = " or ".join(f"coalesce({rule}, false)" for rule in ["_bad is not null", *rules])
     if connection.execute(f"select 1 from {rows} where {violated} limit 1").fetchall():
         return False
     key = ", ".join(quoted(name) for name in version_key(contract))
     if connection.execute(
         f"select 1 from {rows} group by {key} having count(*) > 1 limit 1"
     ).fetchall():
+        return False
+    if any(
+        connection.execute(f"select 1 {_unfit(contract, lookup, rows, known)} limit 1").fetchall()
+        for lookup in contract.lookups
+        if lookup.feed in known
+    ):
         return False
     return not any(
         connection.execute(
@@ -146,7 +192,18 @@ def _is_clean(connection: duckdb.DuckDBPyConnection, contract: Contract, rows: s
     )
 
 
-def _judge(connection: duckdb.DuckDBPyConnection, contract: Contract, rows: str) -> None:
+def _unfit(contract: Contract, lookup: Lookup, rows: str, known: Mapping[str, str]) -> str:
+    """The rows that break a lookup, as `from … where …`."""
+    matched = " and ".join(f"this.{quoted(n)} = ref.{quoted(n)}" for n in lookup.by)
+    return (
+        f"from (select * from {rows}) as this join ({known[lookup.feed]}) as ref on {matched} "
+        f"where not ({lookup.sql})"
+    )
+
+
+def _judge(
+    connection: duckdb.DuckDBPyConnection, contract: Contract, rows: str, known: Mapping[str, str]
+) -> None:
     """Temp table `judged`: every row with `_rules`, all rules that it breaks, and `_rule`, the first."""
     cases = ", ".join(
         f"case when {rule.violated} then {literal(rule.full_id)} end"
@@ -158,6 +215,14 @@ def _judge(connection: duckdb.DuckDBPyConnection, contract: Contract, rows: str)
             null::varchar as _rule, false as _is_incomplete
         from {rows}"""
     )
+    for lookup in contract.lookups:
+        if lookup.feed in known:
+            full = literal(f"{lookup.id}:{lookup.column}")
+            connection.execute(
+                f"update judged set _rules = list_append(_rules, {full}) from "
+                f"(select this._line as wrong {_unfit(contract, lookup, rows, known)}) as w "
+                "where judged._line = w.wrong"
+            )
     connection.execute("update judged set _rule = _rules[1] where len(_rules) > 0")
     key_names = version_key(contract)
     key = ", ".join(quoted(name) for name in key_names)
@@ -210,7 +275,8 @@ def _write_accepted(connection: duckdb.DuckDBPyConnection, contract: Contract, p
     names = ", ".join(quoted(name) for name in contract.columns)
     connection.execute(
         f"""copy (
-            select _batch_id, _line, _span, {names}, _bad{incomplete} from judged where _rule is null
+            select _batch_id, _line, _span, {names}, _bad, _repairs{incomplete}
+            from judged where _rule is null
         ) to {literal(str(path))} (format parquet)"""
     )
 
@@ -235,8 +301,11 @@ def _write_quarantine(
         for rule in row_rules(contract)
     )
     groups = "".join(
-        f", ({literal(f'{c.id}:{c.column}')}, {literal(c.description)})"
-        for c in contract.group_checks
+        f", ({literal(f'{identity}:{column}')}, {literal(description)})"
+        for identity, column, description in [
+            *((c.id, c.column, c.description) for c in contract.group_checks),
+            *((c.id, c.column, c.description) for c in contract.lookups),
+        ]
     )
     key = version_key(contract)
     connection.execute(
@@ -264,3 +333,86 @@ def _write_quarantine(
         order by line_no
         ) to {literal(str(path))} (format parquet)""".replace("j.null::", "null::")
     )
+
+
+@dataclass(frozen=True)
+class TotalLine:
+    """A total line of a file that says something else than its rows."""
+
+    line: int
+    what: str
+    told: Decimal
+    of_all: Decimal
+    since_last: Decimal
+
+    def __str__(self) -> str:
+        return (
+            f"line {self.line} says {self.told} for {self.what}; the rows above it come to "
+            f"{self.of_all}, those since the total line before to {self.since_last}"
+        )
+
+
+def wrong_totals(
+    connection: duckdb.DuckDBPyConnection, contract: Contract, folder: Path
+) -> tuple[list[TotalLine], list[TotalLine]]:
+    """Total lines that disagree with the rows above them: in the control sum, in the number of rows.
+
+    A total agrees if it is that of all rows above it, or of those since the last total line (a page's).
+    Amounts count as written or as repaired. Where an amount above can not be read, nothing is said.
+    """
+    skipped = folder / "skipped.parquet"
+    if not skipped.exists():
+        return [], []
+    control = quoted(contract.control_sum) if contract.control_sum else "null::decimal(18,2)"
+    written = f"coalesce(_written, {control})" if contract.control_sum else control
+    rows = f"read_parquet({literal(str(folder / 'rows.parquet'))})"
+    broken = f"read_parquet({literal(str(folder / 'broken.parquet'))})"
+    counted = f"regexp_extract({folded('t')}, {literal(COUNTED)}, 2)"
+    connection.execute(
+        f"""create or replace temp table totals as
+        with told as (
+            select _line, amount::decimal(38,8) as amount, try_cast(replace(replace(list_filter(
+                    list_transform(texts, lambda t: {counted}), lambda t: t <> '')[1],
+                ',', ''), '，', '') as decimal(38,8)) as rows_told,
+                coalesce(lag(_line) over (order by _line), 0) as line_before
+            from read_parquet({literal(str(skipped))}) where kind = 'total_line'
+        ),
+        row as (
+            select _line, {control} as amount, {written} as written from {rows}
+            union all select _line, null, null from {broken}
+        ),
+        page as (  -- what stands between two total lines
+            select t._line, count(r._line) as count_rows, coalesce(sum(r.amount), 0) as amount,
+                coalesce(sum(r.written), 0) as written,
+                count(*) filter (where r._line is not null and r.amount is null) as count_unread
+            from told as t left join row as r on r._line > t.line_before and r._line < t._line
+            group by t._line
+        ),
+        summed as (
+            select t._line, t.amount as told, t.rows_told, p.* exclude (_line),
+                sum(p.count_rows) over w as all_rows, sum(p.amount) over w as all_amount,
+                sum(p.written) over w as all_written, sum(p.count_unread) over w as all_unread
+            from told as t join page as p on p._line = t._line
+            window w as (order by t._line)
+        )
+        select * from summed"""
+    )
+    sums = connection.execute(
+        """select _line, told, all_written, written from totals
+        where all_unread = 0 and told not in (all_amount, all_written, amount, written)
+        order by _line"""
+    ).fetchall()
+    counts = connection.execute(
+        """select _line, rows_told, all_rows, count_rows from totals
+        where rows_told not in (all_rows, count_rows) order by _line"""
+    ).fetchall()
+    return (
+        [TotalLine(r[0], contract.control_sum or "", *map(_plain, r[1:])) for r in sums],
+        [TotalLine(r[0], "the number of rows", *map(_plain, r[1:])) for r in counts],
+    )
+
+
+def _plain(number: Decimal | int) -> Decimal:
+    """Without the zeros that the type of a sum adds."""
+    text = f"{Decimal(number):f}"
+    return Decimal(text.rstrip("0").rstrip(".") if "." in text else text)
