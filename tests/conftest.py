@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from xdist.scheduler import LoadScopeScheduling
 # the same examples on every machine, and nothing left in the checkout
 settings.register_profile("kehu", database=None, deadline=None, derandomize=True)
 settings.load_profile("kehu")
+
+# nobody writes while a test looks; the tests of files that are still being written set it
+os.environ["KEHU_SETTLE_SECONDS"] = "0"
 
 
 @pytest.fixture

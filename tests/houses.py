@@ -244,7 +244,7 @@ class House:
     def delivery(self, path: str) -> Delivery:
         """The delivery that lies at `feed/name`."""
         feed = path.split("/")[0]
-        found = {d.path: d for d in scan(self.settings, [feed], now(self.settings))}
+        found = {d.path: d for d in scan(self.settings, self.contracts, [feed], now(self.settings))}
         return found[path]
 
     def extract(self, path: str) -> tuple[BatchMeta, Path]:

@@ -293,6 +293,9 @@ class Contract(BaseModel):
     incomplete_group: list[str] = []
     volume_date: str | None = None
     encoding: str | None = None
+    delimiter: Literal[",", ";", "\t", "|"] | None = None
+    sheet: str | int | None = None
+    files: list[str] = []
     store_days_from_name: str | None = None
     source: Source | None = None
     columns: dict[str, Column] = Field(min_length=1)

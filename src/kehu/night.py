@@ -29,9 +29,9 @@ from kehu.clock import now
 from kehu.collect import collect_feed
 from kehu.errors import CheckFailed, KehuError, SourceFailed
 from kehu.extract import delivery as deliveries
-from kehu.extract.batch import extract as extract_batch
-from kehu.extract.batch import folder_of, read_meta
-from kehu.extract.delivery import Delivery
+from kehu.extract.batch import extract_all, folder_of, read_meta
+from kehu.extract.delivery import Delivery, Left
+from kehu.extract.landing import StillWritten
 from kehu.extract.typing import literal
 from kehu.feeds import GROUPS, Contract, read_contracts
 from kehu.files import write_atomically
@@ -126,26 +126,56 @@ def plan(group: str, run_id: str, max_chunks: int = CHUNKS) -> list[str]:
     """Find what is new in the landing folder; write at most `max_chunks` lists of files.
 
     New is what was never dealt with as it lies there now; what was refused is judged again. Returns
-    the names of the chunk files, which `extract` takes; [] where nothing arrived.
+    the names of the chunk files, which `extract` takes; [] where nothing arrived. A file that is
+    still being written is left for the next run.
     """
     settings = Settings()
     contracts = read_contracts(settings.contracts)
     with step(settings, run_id, f"plan:{group}") as facts:
-        found = deliveries.scan(settings, _feeds(contracts, group), now(settings))
-        done: set[tuple[str, str]] = set()
-        source = _reference(settings, "delivery")
-        if source is not None:
-            with duckdb.connect() as connection:
-                done = set(
-                    connection.execute(
-                        f"select path, stamp from {source} where status <> 'REFUSED'"
-                    ).fetchall()
-                )
-        fresh = [d for d in found if (d.path, d.stamp) not in done]
+        look = deliveries.look(settings, contracts, now(settings))
+        feeds = _feeds(contracts, group)
+        found = [d for d in look.deliveries if d.feed in feeds]
+        fresh, growing = deliveries.settle(settings, _not_dealt_with(settings, found))
         for i, delivery in enumerate(fresh):  # arrival decides only by order of file time
             delivery.arrived_at += timedelta(microseconds=i)
-        facts |= {"files": len(found), "new": len(fresh)}
+        facts |= {"files": len(found), "new": len(fresh), "left": len(look.left) + len(growing)}
         return _write_chunks(settings, group, run_id, fresh, max_chunks, forced=False)
+
+
+def _not_dealt_with(settings: Settings, found: list[Delivery]) -> list[Delivery]:
+    """Those that were never dealt with as they lie there now; what was refused counts as never."""
+    source = _reference(settings, "delivery")
+    if source is None:
+        return found
+    with duckdb.connect() as connection:
+        rows = connection.execute(
+            f"select path, stamp from {source} where status <> 'REFUSED'"
+        ).fetchall()
+    done = set(rows)
+    members: dict[str, set[tuple[str, int]]] = {}  # stamp of an archive → its files, of how many
+    for path, stamp in rows:
+        archive, _, place = stamp.partition(" ")
+        if place:
+            members.setdefault(archive, set()).add((path, int(place.partition("/")[2])))
+
+    def is_done(delivery: Delivery) -> bool:
+        inside = [
+            count
+            for path, count in members.get(delivery.stamp, ())
+            if path.startswith(f"{delivery.path}/")
+        ]
+        return (delivery.path, delivery.stamp) in done or (
+            bool(inside) and len(inside) >= max(inside)
+        )
+
+    return [d for d in found if not is_done(d)]
+
+
+def waiting() -> tuple[list[str], list[Left]]:
+    """What lies in the landing place and was not taken in: new files, and what is left with its reason."""
+    settings = Settings()
+    look = deliveries.look(settings, read_contracts(settings.contracts), now(settings))
+    return [d.path for d in _not_dealt_with(settings, look.deliveries)], look.left
 
 
 def _write_chunks(
@@ -181,27 +211,31 @@ def extract(chunk: str) -> dict[str, Any]:
         with duckdb.connect() as connection:
             rows = connection.execute(f"select batch_id, status, rows_in from {source}").fetchall()
         settled = {b: (s, n) for b, s, n in rows if s in loading.FINAL}
-    done = []
+    done: list[dict[str, Any]] = []
+    left: list[str] = []
     with step(settings, run_id, f"extract:{path.stem}") as facts:
         for item in content["deliveries"]:
             delivery = Delivery.model_validate(item)
             try:
-                meta = extract_batch(settings, contracts[delivery.feed], delivery, settled)
+                made = extract_all(settings, contracts[delivery.feed], delivery, settled)
             except FileNotFoundError:
                 continue  # taken away between plan and extract; the next night sees what is there
-            skipped = meta.batch_id in settled
-            done.append(
+            except StillWritten as error:
+                left.append(str(error))
+                continue
+            done += [
                 {
                     "feed": meta.feed,
                     "batch_id": meta.batch_id,
-                    "path": delivery.path,
-                    "stamp": delivery.stamp,
-                    "skipped": skipped,
+                    "path": part.path,
+                    "stamp": part.stamp,
+                    "skipped": meta.batch_id in settled,
                 }
-            )
-        facts["batches"] = len(done)
+                for part, meta in made
+            ]
+        facts |= {"batches": len(done), "left": left}
         write_atomically(path.with_suffix(".done.json"), json.dumps(done))
-    return {"batches": len(done), "skipped": sum(d["skipped"] for d in done)}
+    return {"batches": len(done), "skipped": sum(d["skipped"] for d in done), "left": left}
 
 
 def _extracted(settings: Settings, group: str, run_id: str) -> list[dict[str, Any]]:
@@ -469,9 +503,8 @@ def night(
         names = chunks if chunks is not None else plan(ALL, run_id)
         with ThreadPoolExecutor(settings.threads) as pool:
             done = list(pool.map(extract, names))
-        return (
-            {k: sum(d[k] for d in done) for k in ("batches", "skipped")} if done else {"batches": 0}
-        )
+        counts = {k: sum(d[k] for d in done) for k in ("batches", "skipped")}
+        return counts | {"left": [path for d in done for path in d["left"]]}
 
     with warehouse.writer_lock(settings, f"night of {as_of}"):
         if chunks is None and any(c.source for c in read_contracts(settings.contracts).values()):
@@ -495,7 +528,7 @@ def replay(batches: list[str], run_id: str) -> list[str]:
     """
     settings = Settings()
     contracts = read_contracts(settings.contracts)
-    landed = {d.path: d for d in deliveries.scan(settings, list(contracts), now(settings))}
+    landed = {d.path: d for d in deliveries.look(settings, contracts, now(settings)).deliveries}
     items = []
     for batch in batches:
         card = deliveries.card_of(settings, batch)

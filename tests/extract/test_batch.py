@@ -44,10 +44,10 @@ def test_scan_finds_finished_files_oldest_first(house: House) -> None:
     for name in (".hidden.csv", "~open.csv", "c.csv.part", "d.tmp", "e.csv.filepart"):
         house.drop("store", "x", name)
     house.drop("product", "p", "p.csv")
-    found = scan(house.settings, ["store", "product"], now(house.settings))
+    found = scan(house.settings, CONTRACTS, ["store", "product"], now(house.settings))
     assert [d.path for d in found] == ["store/sub/folder/b.csv", "store/a.csv", "product/p.csv"]
     assert [d.manifest_text is None for d in found] == [True, False, True]
-    assert scan(house.settings, ["member"], now(house.settings)) == []
+    assert scan(house.settings, CONTRACTS, ["member"], now(house.settings)) == []
 
 
 def test_the_stamp_changes_with_the_file_and_with_its_manifest(house: House) -> None:
@@ -172,6 +172,9 @@ def test_a_manifest_is_read_as_it_is_written() -> None:
         ("a.jsonl.gz", ("jsonl", "gzip")),
         ("a.ndjson", ("jsonl", None)),
         ("a.parquet", ("parquet", None)),
+        ("a.TXT", ("txt", None)),
+        ("a.xlsx", ("workbook", None)),
+        ("a.xls", ("workbook", None)),
     ],
 )
 def test_the_ending_names_the_format(path: str, expected: tuple[str, str | None]) -> None:

@@ -265,7 +265,7 @@ REFUSALS: dict[str, tuple[bytes, str, str, str]] = {
     "header and its alias": (
         as_csv(stores(1)).replace("city", "店名", 1).encode(), "a.csv", "header", "both mean name",
     ),
-    "unknown ending": (b"x", "a.xlsx", "format", "files that end in '.xlsx' are not read"),
+    "unknown ending": (b"x", "a.pdf", "format", "files that end in '.pdf' are not read"),
     "no ending": (b"x", "a", "format", "(nothing)"),
     "compressed Parquet": (gzip.compress(b"x"), "a.parquet.gz", "format", "deliver it plain"),
     "gzip cut off": (GZIP[:-40], "a.csv.gz", "unreadable", "send the file again"),

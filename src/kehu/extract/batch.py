@@ -33,9 +33,15 @@ from kehu.extract.delivery import Archived, Delivery
 from kehu.extract.reader import DAMAGED, DelimitedFile, detect_encoding, lines
 from kehu.extract.repair import count_rows, keep_broken, write_rows
 from kehu.extract.typing import literal, quoted
+from kehu.extract.unpack import unpacked
+from kehu.extract.workbook import Workbook
+from kehu.extract.workbook import schema as sheet_schema
 from kehu.feeds import Contract, normalise_header
 from kehu.files import write_atomically
 from kehu.settings import Settings
+
+DELIMITERS = {"csv": ",", "tsv": "\t", "txt": "\t"}  # Excel's "Unicode text" is divided by tabs
+_DELIMITER_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 
 
 class BatchMeta(BaseModel):
@@ -59,6 +65,8 @@ class BatchMeta(BaseModel):
     format: str = ""
     compression: str | None = None
     encoding: str = ""
+    sheet: str | None = None
+    header_line: int = 1
     header: list[str] = []
     unknown_columns: list[str] = []
     absent_columns: list[str] = []
@@ -113,24 +121,39 @@ def scratch(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.close()
 
 
-def extract(
+def extract_all(
     settings: Settings, contract: Contract, delivery: Delivery, settled: Container[str] = ()
+) -> list[tuple[Delivery, BatchMeta]]:
+    """Make the batch of one landed file, or one of each file in it where it is a ZIP archive."""
+    with unpacked(settings, contract, delivery) as parts:
+        return [
+            (part, extract(settings, contract, part, settled, refusal)) for part, refusal in parts
+        ]
+
+
+def extract(
+    settings: Settings,
+    contract: Contract,
+    delivery: Delivery,
+    settled: Container[str] = (),
+    refusal: FileRefused | None = None,
 ) -> BatchMeta:
     """Archive one delivery and make its batch; a file that can not be read becomes a refused batch.
 
     `settled` are the batches that the warehouse holds: a copy of one changes nothing of it. Nothing
-    is raised for bad data: the refusal stands in the meta, for the gate and the ledger.
+    is raised for bad data: the refusal stands in the meta, for the gate and the ledger. `refusal` is
+    given where the file was refused already.
     """
     started = time.perf_counter()
     manifest = None
-    refusal: FileRefused | None = None
+    given = refusal
     store_days: list[tuple[str, date]] = []
     try:
         manifest = deliveries.read_manifest(delivery, contract, settings.timezone)
         store_days = manifest.store_days if manifest else []
         store_days = store_days or deliveries.store_days_from_name(contract, delivery.path)
     except FileRefused as error:
-        refusal = error
+        refusal = given or error
     sha256, archived = deliveries.archive(settings, delivery)
     identity = deliveries.batch_id(contract.feed, sha256, store_days)
     with _alone(settings, identity):
@@ -139,7 +162,7 @@ def extract(
         )
         if card.delivery.manifest_text != delivery.manifest_text:
             try:
-                refusal = None
+                refusal = given
                 manifest = deliveries.read_manifest(card.delivery, contract, settings.timezone)
             except FileRefused as error:
                 refusal = error
@@ -152,12 +175,10 @@ def extract(
             meta.manifest_rows = manifest.rows
             meta.manifest_control_sum = manifest.control_sum
             meta.is_simulated = manifest.simulated
-            if manifest.sha256 and manifest.sha256.lower() != sha256:
-                refusal = FileRefused(
-                    "sha256",
-                    f"{card.delivery.path}: its sha256 is {sha256}, the manifest says "
-                    f"{manifest.sha256}; the file was cut or changed on its way: send it again",
-                )
+            try:
+                deliveries.check_sha256(manifest, sha256, card.delivery.path)
+            except FileRefused as error:
+                refusal = error
         return _made(settings, contract, meta, refusal, started)
 
 
@@ -252,10 +273,14 @@ def _make_rows(
     work: Path,
 ) -> None:
     meta.format, meta.compression = deliveries.file_format(meta.path)
-    if meta.format in ("csv", "tsv"):
+    if meta.format in DELIMITERS:
         broken = _delimited(connection, settings, contract, meta, work)
     elif meta.format == "jsonl":
         broken = _json_lines(connection, settings, contract, meta, work)
+    elif meta.format == "workbook":
+        broken = _workbook(connection, settings, contract, meta, work)
+    elif meta.format == "zip":
+        raise FileRefused("format", f"{meta.path}: an archive is not a table; see the files in it")
     else:
         broken = _parquet(connection, settings, contract, meta, work)
     meta.rows_broken = keep_broken(connection, broken, work)
@@ -296,8 +321,9 @@ def _delimited(
 ) -> pa.Table:
     encoding = detect_encoding(meta.archived, meta.compression, contract.encoding)
     meta.encoding = str(encoding)
-    delimiter = "\t" if meta.format == "tsv" else ","
+    delimiter = contract.delimiter or DELIMITERS[meta.format]
     file = DelimitedFile(meta.archived, meta.compression, encoding, delimiter, meta.path)
+    _check_delimiter(contract, meta, file.header, delimiter)
     present = _match_header(contract, meta, file.header)
     columns = {name: f"c{i}" for name, i in present.items()}
     reader = pa.RecordBatchReader.from_batches(file.schema, file.batches())
@@ -309,6 +335,60 @@ def _delimited(
         raise FileRefused(*_refusal_within(meta.path, str(error))) from None
     file.check_quotes()
     return file.broken_table()
+
+
+def _check_delimiter(
+    contract: Contract, meta: BatchMeta, header: list[str], delimiter: str
+) -> None:
+    """FileRefused where the header is one text that another delimiter would divide."""
+    if len(header) > 1:
+        return
+
+    def known(other: str) -> int:
+        return sum(normalise_header(h) in contract.headers for h in header[0].split(other))
+
+    other = max(_DELIMITER_NAMES, key=known)
+    if other == delimiter or known(other) < 2:
+        return
+    raise FileRefused(
+        "delimiter",
+        f"{meta.path}: line {meta.header_line}: is divided by {_DELIMITER_NAMES[other]}, not by "
+        f"{_DELIMITER_NAMES[delimiter]}; if all files of the feed are, write "
+        f'delimiter: "{other.replace(chr(9), chr(92) + "t")}" into '
+        f"expectations/feeds/{contract.feed}.yml, then: kehu replay {meta.batch_id}",
+    )
+
+
+def _workbook(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    contract: Contract,
+    meta: BatchMeta,
+    work: Path,
+) -> pa.Table:
+    if meta.compression:
+        raise FileRefused(
+            "format", f"{meta.path}: a workbook is compressed inside; deliver it plain"
+        )
+    book = Workbook(meta.archived, meta.path, settings.unpacked_gigabytes)
+    header = book.header(contract)
+    meta.sheet, meta.header_line = header.sheet, header.row
+    present = _match_header(contract, meta, header.texts)
+    flags = {i for name, i in present.items() if contract.columns[name].base == "flag"}
+    rows = book.batches(header, [i in flags for i in range(len(header.texts))])
+    connection.register("src", pa.RecordBatchReader.from_batches(sheet_schema(header), rows))
+    columns = {name: f"c{i}" for name, i in present.items()}
+    try:
+        _typed(connection, settings, contract, meta, columns, present, work)
+    except duckdb.InvalidInputException as error:
+        raise FileRefused(*_refusal_within(meta.path, str(error))) from None
+    return _none_broken()
+
+
+def _none_broken() -> pa.Table:
+    return pa.schema(
+        [("_line", pa.int64()), ("raw_text", pa.string()), ("detail", pa.string())]
+    ).empty_table()
 
 
 def _refusal_within(path: str, text: str) -> tuple[str, str]:
@@ -391,8 +471,7 @@ def _parquet(
         raise FileRefused(
             "unreadable", f"{meta.path}: is not a whole Parquet file: {told}"
         ) from None
-    empty = pa.schema([("_line", pa.int64()), ("raw_text", pa.string()), ("detail", pa.string())])
-    return empty.empty_table()
+    return _none_broken()
 
 
 def _match_header(contract: Contract, meta: BatchMeta, header: list[str]) -> dict[str, int]:
@@ -407,8 +486,8 @@ def _match_header(contract: Contract, meta: BatchMeta, header: list[str]) -> dic
         elif column in present:
             raise FileRefused(
                 "header",
-                f"{meta.path}: line 1: the columns {header[present[column]]!r} and {name!r} both "
-                f"mean {column}; deliver one of them",
+                f"{meta.path}: line {meta.header_line}: the columns {header[present[column]]!r} and "
+                f"{name!r} both mean {column}; deliver one of them",
             )
         else:
             present[column] = position
@@ -416,14 +495,15 @@ def _match_header(contract: Contract, meta: BatchMeta, header: list[str]) -> dic
     if missing:
         raise FileRefused(
             "header",
-            f"{meta.path}: line 1: required column(s) missing: {', '.join(missing)}; the file has "
-            f"{', '.join(header)}. Add the column, or name its header as an alias in "
-            f"expectations/feeds/{contract.feed}.yml, then: kehu replay {meta.batch_id}",
+            f"{meta.path}: line {meta.header_line}: required column(s) missing: "
+            f"{', '.join(missing)}; the file has {', '.join(header)}. Add the column, or name its "
+            f"header as an alias in expectations/feeds/{contract.feed}.yml, then: "
+            f"kehu replay {meta.batch_id}",
         )
     if meta.unknown_columns and contract.drift == "freeze":
         raise FileRefused(
             "header",
-            f"{meta.path}: line 1: column(s) that the contract does not know: "
+            f"{meta.path}: line {meta.header_line}: column(s) that the contract does not know: "
             f"{', '.join(meta.unknown_columns)} (drift: freeze). Add them to "
             f"expectations/feeds/{contract.feed}.yml, then: kehu replay {meta.batch_id}",
         )
@@ -447,6 +527,9 @@ def raw_texts(
             from {wanted} as w join {source} as s on s.file_row_number + 1 = w._line"""
         )
         return "raw_texts"
+    if meta.format == "workbook":
+        _cells_as_json(connection, meta, wanted)
+        return "raw_texts"
     encoding = detect_encoding(meta.archived, meta.compression, encoding_fixed)
     connection.register("text_lines", lines(meta.archived, meta.compression, encoding))
     connection.execute(
@@ -460,3 +543,17 @@ def raw_texts(
     )
     connection.unregister("text_lines")
     return "raw_texts"
+
+
+def _cells_as_json(connection: duckdb.DuckDBPyConnection, meta: BatchMeta, wanted: str) -> None:
+    book = Workbook(meta.archived, meta.path)
+    header = book.header_at(meta.sheet or "", meta.header_line)
+    rows = book.batches(header, [False] * len(header.texts))
+    connection.register("sheet", pa.RecordBatchReader.from_batches(sheet_schema(header), rows))
+    cells = ", ".join(f"{literal(text)}, s.c{i}" for i, text in enumerate(header.texts))
+    connection.execute(
+        f"""create or replace temp table raw_texts as
+        select w._line, json_object({cells})::varchar as raw_text
+        from {wanted} as w join sheet as s on s._line = w._line"""
+    )
+    connection.unregister("sheet")

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import json
 import os
 import re
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from decimal import Decimal
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from kehu.errors import FileRefused, KehuError
+from kehu.extract.landing import Landed, Landing
 from kehu.feeds import Contract
 from kehu.files import write_atomically
 from kehu.settings import Settings
@@ -23,11 +28,17 @@ MANIFEST_SUFFIX = ".manifest.json"
 FORMATS = {
     ".csv": "csv",
     ".tsv": "tsv",
+    ".txt": "txt",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".parquet": "parquet",
+    ".xlsx": "workbook",
+    ".xlsm": "workbook",
+    ".xls": "workbook",
+    ".zip": "zip",
 }
 COLLECTED = "collected/"  # what `kehu.collect` brought from a database, instead of a landed file
+_MANIFEST_READERS = 16  # a bucket takes some 20 ms to answer, however small the file
 _UNFINISHED = (".tmp", ".part", ".partial", ".filepart", ".crdownload")
 
 
@@ -66,10 +77,14 @@ class Delivery(BaseModel):
     mtime_ns: int
     arrived_at: datetime
     manifest_text: str | None = None
+    in_landing: bool = False  # `source` is a path of the landing place, which may be a bucket
+    member: str | None = None  # of a ZIP archive: its stamp, and which of its files, as "3/7"
 
     @property
     def stamp(self) -> str:
         """Changes when the file or its manifest changes; cheaper than reading the bytes."""
+        if self.member is not None:
+            return self.member
         text = self.manifest_text or ""
         return f"{self.size}:{self.mtime_ns}:{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
@@ -92,52 +107,148 @@ class Archived(BaseModel):
     waivers: list[Waiver] = []
 
 
-def scan(settings: Settings, feeds: list[str], now: datetime) -> list[Delivery]:
-    """All finished files under `landing/<feed>/`, oldest first; hidden and unfinished names are left.
+class Left(NamedTuple):
+    """A file that is not taken in, and why."""
 
-    What was collected from databases comes the same way, with paths `collected/<feed>/...`.
+    path: str
+    reason: str
+
+
+class Look(NamedTuple):
+    """What lies in the landing place: deliveries, oldest first, and what is left there."""
+
+    deliveries: list[Delivery]
+    left: list[Left]
+
+
+def scan(
+    settings: Settings, contracts: Mapping[str, Contract], feeds: list[str], now: datetime
+) -> list[Delivery]:
+    """All finished files of the feeds, oldest first."""
+    return [d for d in look(settings, contracts, now).deliveries if d.feed in feeds]
+
+
+def look(settings: Settings, contracts: Mapping[str, Contract], now: datetime) -> Look:
+    """All finished files by feed, and all others with the reason why they are left.
+
+    A file is of the feed in whose folder it lies and whose `files` patterns, if it has any, match its
+    name. One that lies in no folder is of the feed whose patterns match it, if exactly one does. What
+    was collected from databases comes the same way, with paths `collected/<feed>/...`. Hidden names
+    (`.x`, `~x`) are not spoken of.
     """
-    found: list[tuple[int, str, str, Path, int]] = []
-    roots = [(feed, settings.landing, "") for feed in feeds]
-    roots += [(feed, settings.collected, COLLECTED) for feed in feeds]
-    for feed, base, prefix in roots:
-        for folder, _, names in os.walk(base / feed):
-            for name in names:
-                path = Path(folder) / name
-                if (
-                    name.startswith((".", "~"))
-                    or name.endswith(_UNFINISHED)
-                    or name.endswith(MANIFEST_SUFFIX)
-                ):
-                    continue
-                try:
-                    stat = path.stat()
-                except FileNotFoundError:
-                    continue  # moved away between listing and looking
-                relative = prefix + path.relative_to(base).as_posix()
-                found.append((stat.st_mtime_ns, relative, feed, path, stat.st_size))
-    found.sort()
-    return [
+    landing = Landing.of(settings)
+    files, unreadable = landing.files()
+    left = [Left(path, reason) for path, reason in unreadable]
+    found = _finished(files, contracts, left)
+    collected = Landing.local(settings.collected)
+    bare = {name: c.model_copy(update={"files": []}) for name, c in contracts.items()}
+    brought = _finished(collected.files()[0], bare, [])
+    deliveries = [
         Delivery(
             feed=feed,
-            path=relative,
-            source=path,
-            size=size,
-            mtime_ns=mtime_ns,
+            path=prefix + file.path,
+            source=Path(file.source),
+            size=file.size,
+            mtime_ns=file.mtime_ns,
             arrived_at=now,
-            manifest_text=_manifest_text(path),
+            manifest_text=text,
+            in_landing=place is landing,
         )
-        for mtime_ns, relative, feed, path, size in found
+        for place, prefix, part in ((landing, "", found), (collected, COLLECTED, brought))
+        for (file, feed, _), text in zip(part, _manifests(place, part), strict=True)
     ]
+    return Look(sorted(deliveries, key=lambda d: (d.mtime_ns, d.path)), left)
 
 
-def _manifest_text(path: Path) -> str | None:
+def _finished(
+    files: list[Landed], contracts: Mapping[str, Contract], left: list[Left]
+) -> list[tuple[Landed, str, bool]]:
+    """The files that are of a feed: which, and whether a manifest lies beside. Others go to `left`."""
+    paths = {file.path for file in files}
+    found = []
+    for file in files:
+        name = PurePosixPath(file.path).name
+        if name.startswith((".", "~")):
+            continue
+        if name.endswith(MANIFEST_SUFFIX):
+            if file.path.removesuffix(MANIFEST_SUFFIX) not in paths:
+                left.append(Left(file.path, "the file that it speaks of is not here"))
+        elif name.lower().endswith(_UNFINISHED):
+            left.append(Left(file.path, "its name says that it is not finished"))
+        else:
+            feed, reason = _feed_of(file.path, contracts)
+            if feed is None:
+                left.append(Left(file.path, reason))
+            else:
+                found.append((file, feed, file.path + MANIFEST_SUFFIX in paths))
+    return found
+
+
+def _manifests(place: Landing, files: list[tuple[Landed, str, bool]]) -> list[str | None]:
+    """The text of the manifest beside each file, None where there is none."""
+
+    def text(item: tuple[Landed, str, bool]) -> str | None:
+        file, _, has_manifest = item
+        return place.text(file.source + MANIFEST_SUFFIX) if has_manifest else None
+
+    with ThreadPoolExecutor(_MANIFEST_READERS) as pool:
+        return list(pool.map(text, files))
+
+
+def _feed_of(path: str, contracts: Mapping[str, Contract]) -> tuple[str | None, str]:
+    """The feed of a landed file, or why it has none."""
+    folder, _, rest = path.partition("/")
+    if not rest:
+        owners = [c.feed for c in contracts.values() if _is_named(path, c.files)]
+        if len(owners) == 1:
+            return owners[0], ""
+        if owners:
+            return (
+                None,
+                f"the patterns of {', '.join(owners)} match it: make `files` tell them apart",
+            )
+        return None, "it lies in no feed's folder, and no contract's `files` match its name"
+    if folder not in contracts:
+        return None, f"there is no feed {folder!r}; the folder of a feed has its name"
+    patterns = contracts[folder].files
+    if patterns and not _is_named(rest, patterns):
+        return None, f"matches none of the contract's `files`: {', '.join(patterns)}"
+    return folder, ""
+
+
+def _is_named(path: str, patterns: list[str]) -> bool:
+    """Whether a pattern matches the name, or the path where the pattern has folders; case aside."""
+    name = PurePosixPath(path).name
+    return any(
+        fnmatch.fnmatchcase((path if "/" in p else name).casefold(), p.casefold()) for p in patterns
+    )
+
+
+def settle(settings: Settings, fresh: list[Delivery]) -> tuple[list[Delivery], list[Left]]:
+    """Which of some landed files are whole, as far as that can be told, and which are left.
+
+    A file younger than `settle_seconds` without a manifest that could prove it is looked at again
+    when they are over; it is left where it has changed meanwhile. So is one from the future: what a
+    wrong clock says is not believed, only that nothing changed.
+    """
+    edge = time.time_ns() - int(settings.settle_seconds * 1e9)
+    young = [d for d in fresh if d.in_landing and d.mtime_ns > edge and not _is_provable(d)]
+    if not young:
+        return fresh, []
+    time.sleep(settings.settle_seconds)
+    landing = Landing.of(settings)
+    growing = {d.path for d in young if landing.state(d.source.as_posix()) != (d.size, d.mtime_ns)}
+    left = [Left(path, "is still being written; left for the next run") for path in sorted(growing)]
+    return [d for d in fresh if d.path not in growing], left
+
+
+def _is_provable(delivery: Delivery) -> bool:
+    """Whether a manifest states rows or sha256, so that a part of the file would be refused."""
     try:
-        return path.with_name(path.name + MANIFEST_SUFFIX).read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        return None
-    except UnicodeDecodeError:
-        return "(not UTF-8)"
+        manifest = Manifest.model_validate_json(delivery.manifest_text or "")
+    except ValidationError:
+        return False
+    return manifest.rows is not None or manifest.sha256 is not None
 
 
 def read_manifest(delivery: Delivery, contract: Contract, timezone: str) -> Manifest | None:
@@ -163,6 +274,16 @@ def read_manifest(delivery: Delivery, contract: Contract, timezone: str) -> Mani
         local = manifest.generated_at.astimezone(ZoneInfo(timezone)).replace(tzinfo=None)
         manifest = manifest.model_copy(update={"generated_at": local})
     return manifest
+
+
+def check_sha256(manifest: Manifest, sha256: str, path: str) -> None:
+    """FileRefused where the bytes are not those that the manifest speaks of."""
+    if manifest.sha256 and manifest.sha256.lower() != sha256:
+        raise FileRefused(
+            "sha256",
+            f"{path}: its sha256 is {sha256}, the manifest says {manifest.sha256}; the file was cut "
+            "or changed on its way: send it again",
+        )
 
 
 def store_days_from_name(contract: Contract, path: str) -> list[tuple[str, date]]:
@@ -200,32 +321,59 @@ def batch_id(feed: str, sha256: str, store_days: list[tuple[str, date]]) -> str:
     return f"{feed}-{hashlib.sha256(f'{feed}|{sha256}|{declared}'.encode()).hexdigest()[:16]}"
 
 
+def receive(settings: Settings, delivery: Delivery) -> tuple[str, Path]:
+    """Copy the raw bytes to the archive's entrance; returns their sha256 and where they are.
+
+    Raises StillWritten where the file changes meanwhile, FileNotFoundError where it is gone, and
+    KehuError where it can not be read to its end.
+    """
+    incoming = settings.archive / "incoming"
+    incoming.mkdir(parents=True, exist_ok=True)
+    temporary = incoming / f"{os.getpid()}-{hashlib.sha1(delivery.path.encode()).hexdigest()[:12]}"
+    source = delivery.source
+    try:
+        if delivery.in_landing:
+            seen = (delivery.size, delivery.mtime_ns)
+            landing = Landing.of(settings)
+            return landing.fetch(source.as_posix(), seen, delivery.path, temporary), temporary
+        digest = hashlib.sha256()
+        with source.open("rb") as stream, temporary.open("wb") as target:
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
+                target.write(chunk)
+            target.flush()
+            os.fsync(target.fileno())
+        return digest.hexdigest(), temporary
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
 def archive(settings: Settings, delivery: Delivery) -> tuple[str, Path]:
     """Copy the raw bytes under their sha256, once; bytes are never edited.
 
     Returns the sha256 and the path of the archived bytes.
     """
-    suffixes = "".join(Path(delivery.path.lower()).suffixes[-2:])
-    digest = hashlib.sha256()
-    incoming = settings.archive / "incoming"
-    incoming.mkdir(parents=True, exist_ok=True)
-    temporary = incoming / f"{os.getpid()}-{hashlib.sha1(delivery.path.encode()).hexdigest()[:12]}"
-    with delivery.source.open("rb") as source, temporary.open("wb") as target:
-        while chunk := source.read(1 << 20):
-            digest.update(chunk)
-            target.write(chunk)
-        target.flush()
-        os.fsync(target.fileno())
-    sha256 = digest.hexdigest()
+    sha256, temporary = receive(settings, delivery)
     folder = settings.archive / delivery.feed / sha256[:2]
     folder.mkdir(parents=True, exist_ok=True)
     kept = next((p for p in folder.glob(f"{sha256}.*") if p.suffix != ".json"), None)
     if kept is None:
-        kept = folder / f"{sha256}{suffixes}"
+        kept = folder / f"{sha256}{_ending(delivery.path)}"
         os.replace(temporary, kept)
     else:
         temporary.unlink()
     return sha256, kept
+
+
+def _ending(path: str) -> str:
+    """The ending under which bytes are archived: that of a format that is read, else `.raw`."""
+    try:
+        _, compression = file_format(path)
+    except FileRefused:
+        return ".raw"
+    name = path.lower()
+    return Path(name.removesuffix(".gz")).suffix + (".gz" if compression else "")
 
 
 def settle_card(
@@ -250,7 +398,9 @@ def settle_card(
     card = Archived(
         batch_id=identity,
         sha256=sha256,
-        delivery=delivery.model_copy(update={"source": kept, "arrived_at": arrived_at}),
+        delivery=delivery.model_copy(
+            update={"source": kept, "arrived_at": arrived_at, "in_landing": False}
+        ),
         waivers=waivers,
     )
     write_card(card)
