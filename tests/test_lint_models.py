@@ -99,6 +99,8 @@ def manifest() -> dict[str, Any]:
         }
         for schema in ("raw", "pii")
     }
+    ledger = sources["source.kehu.raw.a"] | {"source_name": "ledger", "schema": "ops"}
+    sources["source.kehu.ledger.a"] = ledger
     nodes = {f"model.kehu.{m['name']}": m for m in models} | {"seed.kehu.param": seed}
     return {"metadata": {"project_name": "kehu"}, "nodes": nodes, "sources": sources}
 
@@ -139,6 +141,9 @@ def test_a_right_project_passes(manifest: dict[str, Any]) -> None:
         ("mart_a", "model.kehu.stg_a"),
         ("mart_a", "model.kehu.int_a__b"),
         ("mart_a", "source.kehu.raw.a"),
+        ("mart_a", "source.kehu.ledger.a"),
+        ("dim_a", "source.kehu.ledger.a"),
+        ("stg_a", "source.kehu.ledger.a"),
     ],
 )
 def test_a_layer_reads_only_what_it_may(manifest: dict[str, Any], reader: str, read: str) -> None:
@@ -146,6 +151,17 @@ def test_a_layer_reads_only_what_it_may(manifest: dict[str, Any], reader: str, r
     found = lint.layering(manifest)
     assert len(found) == 1
     assert f"{reader}.sql" in found[0]
+
+
+def test_the_marts_of_quality_read_the_ledger_and_nothing_else_of_the_warehouse(
+    manifest: dict[str, Any],
+) -> None:
+    mart = model(manifest, "mart_a")
+    mart["original_file_path"] = "models/marts/quality/mart_a.sql"
+    mart["depends_on"]["nodes"].append("source.kehu.ledger.a")
+    assert problems(manifest) == []
+    mart["depends_on"]["nodes"].append("source.kehu.raw.a")
+    assert len(lint.layering(manifest)) == 1
 
 
 def test_a_mart_does_not_read_another_mart(manifest: dict[str, Any]) -> None:

@@ -138,6 +138,11 @@
         "margin_pct_max": "decimal(9, 6)",
         "test_store_codes": "string",
         "test_store_names": "string",
+        "rhythm_weekdays": "integer",
+        "rhythm_min_traded": "integer",
+        "rhythm_min_lines": "integer",
+        "rhythm_min_gaps": "integer",
+        "freshness_days": "integer",
     }) }}
 {%- endmacro %}
 

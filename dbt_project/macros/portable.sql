@@ -146,3 +146,14 @@
         )
     end
 {%- endmacro %}
+
+{#- Texts of a group in their order, separated by commas; NULL left out, '' or NULL where none is. -#}
+{% macro text_list(expression) -%}
+    {{ return(adapter.dispatch("text_list", "kehu")(expression)) }}
+{%- endmacro %}
+{% macro default__text_list(expression) -%}
+    string_agg({{ expression }}, ', ' order by {{ expression }})
+{%- endmacro %}
+{% macro spark__text_list(expression) -%}
+    array_join(sort_array(collect_list({{ expression }})), ', ')
+{%- endmacro %}

@@ -37,6 +37,7 @@ from kehu.feeds import GROUPS, Contract, read_contracts
 from kehu.files import write_atomically
 from kehu.gate.expect import CheckResult
 from kehu.gate.judge import judge
+from kehu.gate.rulebook import write_rulebook
 from kehu.journal import note, step
 from kehu.settings import Settings
 
@@ -331,6 +332,7 @@ def load(group: str, run_id: str) -> dict[str, Any]:
         general = [CheckResult.model_validate(r) for r in judged["general"]]
         as_of = date.fromisoformat(judged["as_of"])
         loading.record_checks(connection, settings, run_id, as_of, f"gate:{group}", general)
+        write_rulebook(connection, settings, contracts, as_of)
         loading.write_reference(connection, settings, contracts)
         facts["batches"] = len(results)
     _forget_old_runs(settings)

@@ -209,6 +209,13 @@ create table if not exists quarantine.row(
     column_name varchar, promise varchar, severity varchar, raw_text varchar,
     control_amount decimal(18, 2), store_code varchar, business_date date
 );
+create table if not exists ops.feed(
+    feed varchar, feed_group varchar, has_pii boolean, is_by_store boolean
+);
+create table if not exists ops.rule(
+    feed varchar, rule_id varchar, rule_kind varchar, dimension varchar, column_name varchar,
+    severity varchar, description varchar, known_from date
+);
 """
 
 # what brings an older warehouse forward: version it comes from -> what to do

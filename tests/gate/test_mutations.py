@@ -553,6 +553,37 @@ MART_MUTATIONS: dict[str, dict[str, list[str]]] = {
             "delete from {t} where store_code = 'S1' and pyramid_tier = 'TOP'",
         ],
     },
+    "marts.mart_data_quality": {
+        "key_unique": ["insert into {t} select * from {t}"],
+        "counts": [
+            "update {t} set count_failed = -1",
+            "update {t} set count_failed = count_checked + 1",
+            "update {t} set is_passed = true",
+            "update {t} set sample_batch_id = null",
+        ],
+    },
+    "marts.mart_load": {
+        "key_unique": ["insert into {t} select * from {t}"],
+        "rows_in": [
+            *(
+                f"update {{t}} set count_{part} = count_{part} + 1"
+                for part in (
+                    "rows_in", "accepted", "quarantined", "replaced", "superseded", "skipped", "refused"
+                )
+            ),
+            "update {t} set count_skipped = null",
+        ],
+    },
+    "marts.mart_freshness": {
+        "key_unique": ["insert into {t} select * from {t}"],
+        "missing": [
+            "update {t} set count_missing = -1",
+            "update {t} set count_missing = count_expected + 1",
+            "update {t} set missing_days = null",
+            "update {t} set first_missing_on = null",
+            "update {t} set freshness_status = 'OK'",
+        ],
+    },
 }  # fmt: skip
 
 # a statement on one table may be seen from another as well: those failures are right, not noise
@@ -665,6 +696,21 @@ def make_marts(path: Path) -> None:
                     retention_rate="1", repurchase_base=base, repurchase_buyers=0,
                     churned_start=base, won_back=0, **rates,
                 )  # fmt: skip
+        insert(
+            "marts.mart_data_quality", checked_on="2017-03-31", feed="sales_line",
+            rule_id="type:qty", rule_kind="ROW", count_checked=9, count_failed=1, is_passed=False,
+            sample_batch_id="b",
+        )  # fmt: skip
+        rows = dict.fromkeys(("accepted", "quarantined", "replaced", "superseded", "skipped"), 2)
+        insert(
+            "marts.mart_load", batch_id="b", count_rows_in=10, count_refused=0,
+            **{f"count_{part}": count for part, count in rows.items()},
+        )  # fmt: skip
+        insert(
+            "marts.mart_freshness", feed="sales_line", store_code="S1", freshness_status="GAPS",
+            count_expected=3, count_missing=1, missing_days="2017-03-30",
+            first_missing_on="2017-03-30",
+        )  # fmt: skip
 
 
 def mart_suites() -> dict[str, list[dict[str, Any]]]:
