@@ -17,6 +17,7 @@ from kehu.console import for_operators, out
 from kehu.errors import KehuError
 from kehu.extract.typing import literal
 from kehu.feeds import read_contracts
+from kehu.landing_cli import print_waiting
 from kehu.questions import read_questions
 from kehu.settings import Settings
 from kehu.source_cli import source_app
@@ -108,6 +109,8 @@ def _progress(name: str, seconds: float, result: dict[str, Any]) -> None:
 def print_night(report: dict[str, Any]) -> None:
     """The closing tables of a night: what came in, what was refused, what is published."""
     print_loaded(report["load"]["batches"])
+    for message in report["extract"]["left"]:
+        out.print(f"[yellow]left[/] {message}", highlight=False, soft_wrap=True)
     for message in report["gate"]["refused"]:
         out.print(f"[bold red]refused[/] {message}", highlight=False, soft_wrap=True)
     for message in report["gate"]["warnings"][:10]:
@@ -243,6 +246,7 @@ def status_command(
                     left(coalesce(message, ''), 60) as message
                 from read_parquet({literal(str(ledger))}) order by loaded_at desc, path limit {limit}"""
             )
+    print_waiting()
     failures = _last_failures(settings)
     for line in failures:
         out.print(

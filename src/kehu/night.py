@@ -130,6 +130,11 @@ def plan(group: str, run_id: str, max_chunks: int = CHUNKS) -> list[str]:
     the names of the chunk files, which `extract` takes; [] where nothing arrived. A file that is
     still being written is left for the next run.
     """
+    return _planned(group, run_id, max_chunks)[0]
+
+
+def _planned(group: str, run_id: str, max_chunks: int) -> tuple[list[str], list[str]]:
+    """The chunk files, and what is said of files that are still being written."""
     settings = Settings()
     contracts = read_contracts(settings.contracts)
     with step(settings, run_id, f"plan:{group}") as facts:
@@ -139,8 +144,10 @@ def plan(group: str, run_id: str, max_chunks: int = CHUNKS) -> list[str]:
         fresh, growing = deliveries.settle(settings, _not_dealt_with(settings, found))
         for i, delivery in enumerate(fresh):  # arrival decides only by order of file time
             delivery.arrived_at += timedelta(microseconds=i)
-        facts |= {"files": len(found), "new": len(fresh), "left": len(look.left) + len(growing)}
-        return _write_chunks(settings, group, run_id, fresh, max_chunks, forced=False)
+        left = [f"{path}: {reason}" for path, reason in growing]
+        facts |= {"files": len(found), "new": len(fresh), "ignored": len(look.left), "left": left}
+        chunks = _write_chunks(settings, group, run_id, fresh, max_chunks, forced=False)
+    return chunks, left
 
 
 def _not_dealt_with(settings: Settings, found: list[Delivery]) -> list[Delivery]:
@@ -502,11 +509,11 @@ def night(
         return result
 
     def extract_all() -> dict[str, Any]:
-        names = chunks if chunks is not None else plan(ALL, run_id)
+        names, left = (chunks, []) if chunks is not None else _planned(ALL, run_id, CHUNKS)
         with ThreadPoolExecutor(settings.threads) as pool:
             done = list(pool.map(extract, names))
         counts = {k: sum(d[k] for d in done) for k in ("batches", "skipped")}
-        return counts | {"left": [path for d in done for path in d["left"]]}
+        return counts | {"left": left + [path for d in done for path in d["left"]]}
 
     with warehouse.writer_lock(settings, f"night of {as_of}"):
         if chunks is None and any(c.source for c in read_contracts(settings.contracts).values()):
@@ -530,7 +537,10 @@ def replay(batches: list[str], run_id: str) -> list[str]:
     """
     settings = Settings()
     contracts = read_contracts(settings.contracts)
-    landed = {d.path: d for d in deliveries.look(settings, contracts, now(settings)).deliveries}
+    try:
+        landed = {d.path: d for d in deliveries.look(settings, contracts, now(settings)).deliveries}
+    except KehuError:
+        landed = {}  # the archive is enough where the landing place does not answer
     items = []
     for batch in batches:
         card = deliveries.card_of(settings, batch)

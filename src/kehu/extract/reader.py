@@ -55,19 +55,22 @@ def open_bytes(path: Path, compression: str | None) -> BinaryIO:
 
 
 def detect_encoding(path: Path, compression: str | None, fixed: str | None = None) -> Encoding:
-    """BOM, else strict UTF-8, else strict GB18030, else whichever of the two fails less often.
+    """BOM, else what the contract fixes, else strict UTF-8, else strict GB18030, else whichever of the
+    two fails less often.
 
     GB18030 and not GBK: names with 䶮 or 㛃 fail in GBK. UTF-8 first: its bytes may succeed as
     GB18030, as mojibake.
     """
     with open_bytes(path, compression) as file:
         head = file.read(4)
-    if fixed:
-        name, candidates = fixed, [fixed]
-    elif head.startswith(codecs.BOM_UTF8):
+    if head.startswith(codecs.BOM_UTF8):
         name, candidates = "utf-8-sig", ["utf-8-sig"]
     elif head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         name, candidates = "utf-16", ["utf-16"]
+    elif fixed:
+        # Python's utf-16 wants the mark that is not there; without one it is what Windows writes
+        name = {"utf-16": "utf-16-le", "utf-32": "utf-32-le"}.get(codecs.lookup(fixed).name, fixed)
+        candidates = [name]
     else:
         name, candidates = "", ["utf-8", "gb18030"]
     quotes = False
