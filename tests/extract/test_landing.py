@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -99,14 +100,10 @@ def test_what_is_not_taken_in_is_never_silent(house: House) -> None:
 def with_files(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A project of its own, whose contract of `store` has patterns."""
     project = tmp_path / "project"
-    (project / "expectations" / "feeds").mkdir(parents=True)
-    for path in (PROJECT / "expectations" / "feeds").glob("*.yml"):
-        text = path.read_text(encoding="utf-8")
-        if path.stem == "store":
-            text = yaml.safe_dump(
-                yaml.safe_load(text) | {"files": ["门店*.csv"]}, allow_unicode=True
-            )
-        (project / "expectations" / "feeds" / path.name).write_text(text, encoding="utf-8")
+    shutil.copytree(PROJECT / "expectations", project / "expectations")
+    path = project / "expectations" / "feeds" / "store.yml"
+    contract = yaml.safe_load(path.read_text(encoding="utf-8")) | {"files": ["门店*.csv"]}
+    path.write_text(yaml.safe_dump(contract, allow_unicode=True), encoding="utf-8")
     monkeypatch.setenv("KEHU_PROJECT", str(project))
 
 
