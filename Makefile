@@ -10,7 +10,7 @@ export KEHU_HOME ?= var
 export KEHU_LANDING ?= landing
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-airflow test-answers test-long lint metrics format airflow lock clean
+.PHONY: help install demo test test-airflow test-answers test-long test-faults lint metrics format airflow lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -41,7 +41,7 @@ test: $(STAMP) ## everything that must hold: ruff, mypy, layers, Spark SQL, dbt 
 	@echo "models: layers, descriptions, contracts, Spark SQL"
 	@$(BIN)/python scripts/lint_models.py
 	@echo "pytest"
-	@PYTHONPATH=tests $(BIN)/python -m pytest -p counts -n 2 --dist loadscope --no-loadscope-reorder -m "not long and not answers and not airflow" --durations 15
+	@PYTHONPATH=tests $(BIN)/python -m pytest -p counts -n 2 --dist loadscope --no-loadscope-reorder -m "not long and not answers and not airflow and not faults" --durations 15
 
 test-airflow: $(STAMP) ## whole nights through Airflow, with its scheduler and a real metadata database
 	@PYTHONPATH=tests $(BIN)/python -m pytest -p counts -n 2 --dist loadscope --no-loadscope-reorder -m airflow --durations 5
@@ -51,6 +51,9 @@ test-answers: $(STAMP) ## a year of marts against second computations, the quest
 
 test-long: $(STAMP) ## the tests that take long: a hundred kills, the whole year in random order
 	@PYTHONPATH=tests $(BIN)/python -m pytest -p counts -n 2 --dist loadscope --no-loadscope-reorder -m long --durations 0 -rP
+
+test-faults: $(STAMP) ## five hundred random histories of kills, cut files, copies and late days (an hour)
+	@PYTHONPATH=tests $(BIN)/python -m pytest -p counts -n 2 --dist load -m faults --durations 0 -rP
 
 lint: $(STAMP) ## all of style: ruff, mypy, sqlfluff, layers, Spark SQL, docs/metrics.md (minutes)
 	@echo "ruff"

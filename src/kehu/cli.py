@@ -17,6 +17,7 @@ from kehu.console import for_operators, out
 from kehu.errors import KehuError
 from kehu.extract.typing import literal
 from kehu.feeds import read_contracts
+from kehu.journal import read_journal
 from kehu.landing_cli import print_waiting
 from kehu.questions import read_questions
 from kehu.settings import Settings
@@ -255,10 +256,7 @@ def status_command(
 
 
 def _last_failures(settings: Settings) -> list[dict[str, Any]]:
-    path = settings.log / "steps.jsonl"
-    if not path.exists():
-        return []
-    lines = [json.loads(line) for line in path.read_text().splitlines()[-200:]]
+    lines = read_journal(settings, last=200)
     if not lines:
         return []
     last = lines[-1]["run_id"]

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from kehu.errors import KehuError
+from kehu.machine import faults_told
 
 # not a terminal, as in a log: no guess of 80 columns, tables as wide as they need
 out = Console(width=None if sys.stdout.isatty() else 120)
@@ -26,7 +27,8 @@ def for_operators(command: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return command(*args, **kwargs)
+            with faults_told():
+                return command(*args, **kwargs)
         except KehuError as error:
             err.print(f"[bold red]{type(error).__name__}[/]:", end=" ")
             err.print(str(error), markup=False, highlight=False, soft_wrap=True)

@@ -40,3 +40,9 @@ class SourceFailed(KehuError):
     """A source database can not be read; what was collected of it before stays."""
 
     exit_code = 69  # EX_UNAVAILABLE: trying again later may be the remedy
+
+
+class MachineFault(KehuError):
+    """The machine refused: no space, no permission, no memory, a damaged file."""
+
+    exit_code = 74  # EX_IOERR

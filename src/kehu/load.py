@@ -22,7 +22,7 @@ from kehu.extract.batch import BatchMeta, extract, folder_of, read_meta, scratch
 from kehu.extract.delivery import card_of
 from kehu.extract.typing import literal, quoted
 from kehu.feeds import Contract
-from kehu.files import replace_durably
+from kehu.files import is_whole_parquet, replace_durably
 from kehu.gate.expect import CheckResult
 from kehu.gate.judge import Verdict, read_verdict
 from kehu.gate.rules import split
@@ -296,7 +296,7 @@ def _accepted_again(settings: Settings, contracts: dict[str, Contract], batch: s
     folder = folder_of(settings, card.delivery.feed, batch)
     contract = contracts[card.delivery.feed]
     if (
-        not (folder / "accepted.parquet").exists()
+        not is_whole_parquet(folder / "accepted.parquet")
         or read_meta(folder).contract_digest != contract.digest
     ):
         meta = extract(settings, contract, card.delivery)

@@ -43,6 +43,7 @@ from kehu.settings import Settings
 
 ALL = "all"
 CHUNKS = 16
+CLOCK_TOLERANCE = timedelta(hours=1, minutes=5)  # the end of summer time, and what NTP mends
 
 
 def new_run_id(settings: Settings) -> str:
@@ -138,7 +139,7 @@ def _planned(group: str, run_id: str, max_chunks: int) -> tuple[list[str], list[
     settings = Settings()
     contracts = read_contracts(settings.contracts)
     with step(settings, run_id, f"plan:{group}") as facts:
-        look = deliveries.look(settings, contracts, now(settings))
+        look = deliveries.look(settings, contracts, _arrival(settings))
         feeds = _feeds(contracts, group)
         found = [d for d in look.deliveries if d.feed in feeds]
         fresh, growing = deliveries.settle(settings, _not_dealt_with(settings, found))
@@ -184,6 +185,30 @@ def waiting() -> tuple[list[str], list[Left]]:
     settings = Settings()
     look = deliveries.look(settings, read_contracts(settings.contracts), now(settings))
     return [d.path for d in _not_dealt_with(settings, look.deliveries)], look.left
+
+
+def _arrival(settings: Settings) -> datetime:
+    """The time at which what is found now arrives: after all that arrived before.
+
+    A clock that is an hour slow, as once a year in autumn, changes no order. One that has been set
+    back further is wrong, or was: KehuError, unless an operator says that it is right now.
+    """
+    at, source = now(settings), _reference(settings, "ledger")
+    if source is None:
+        return at
+    with duckdb.connect() as connection:
+        last: datetime | None = connection.execute(
+            f"select max(greatest(arrived_at, loaded_at)) from {source}"
+        ).fetchall()[0][0]
+    if last is None or at > last:
+        return at
+    if last - at > CLOCK_TOLERANCE and not settings.clock_may_go_back:
+        raise KehuError(
+            f"the clock says {at:%Y-%m-%d %H:%M}, but files were loaded at {last:%Y-%m-%d %H:%M} "
+            "already. Set the clock right (the machine's, or KEHU_NOW, or KEHU_TIMEZONE) and run "
+            "again; if it is right now and was wrong then, run with KEHU_CLOCK_MAY_GO_BACK=1"
+        )
+    return last + timedelta(microseconds=1)
 
 
 def _write_chunks(
@@ -610,7 +635,28 @@ def _whole_warehouse(
     if aside not in _rebuilding:
         _put_back(settings, aside)
     with warehouse.open_warehouse(settings, contracts) as connection:
+        _refuse_loss(settings, connection)
         yield connection
+
+
+def _refuse_loss(settings: Settings, connection: duckdb.DuckDBPyConnection) -> None:
+    """KehuError where the warehouse no longer knows a file that it once had loaded.
+
+    It was taken away, put back from an older copy, or lost what stood in its .wal. Its files would
+    never come again, because `plan` knows them as dealt with.
+    """
+    source = _reference(settings, "ledger")
+    if source is None:
+        return
+    lost = connection.execute(
+        f"select path from {source} anti join ops.batch using (batch_id) order by path"
+    ).fetchall()
+    if lost:
+        raise KehuError(
+            f"{settings.warehouse}: {len(lost)} files that were loaded are not in it any more, "
+            f"{lost[0][0]} among them; was it taken away, or put back from an older copy? "
+            "`kehu rebuild` makes it again from the archive"
+        )
 
 
 def _replaceable(settings: Settings) -> list[Path]:

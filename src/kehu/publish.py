@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from datetime import date
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,8 @@ from kehu.warehouse import SCHEMA_VERSION, STORAGE_VERSION, open_marts
 # a second name of the same file: opened as marts.duckdb, `marts.x` is ambiguous between the catalog
 # that DuckDB names after the file and the schema
 ANOTHER_NAME = "kehu.duckdb"
+
+STAMP = "%Y%m%dT%H%M%S%f"
 
 HEADLINES = {
     "sales lines": "select count(*) from core.fct_sales_line",
@@ -87,35 +91,37 @@ def publish(
         shutil.rmtree(left, ignore_errors=True)  # of a publication that was killed
     previous = current_manifest(settings)
     at = now(settings)
-    identity = f"{as_of.isoformat()}_{at:%Y%m%dT%H%M%S%f}"
-    work = settings.publications / f".{identity}"
-    work.mkdir()
-    with open_marts(settings.marts, read_only=False) as connection:
-        connection.execute("checkpoint kehu")
-        manifest: dict[str, Any] = {
-            "publication": identity,
-            "as_of_date": as_of.isoformat(),
-            "published_at": at.isoformat(timespec="seconds"),
-            "run_id": run_id,
-            "code_version": __version__,
-            "schema_version": SCHEMA_VERSION,
-            "storage_version": STORAGE_VERSION,
-            "param_scope": settings.param_scope,
-            "timezone": settings.timezone,
-            "headlines": _headlines(connection, as_of),
-            "row_counts": _row_counts(connection),
-            "restated": _restated(settings, connection, previous),
-            "checks": checks,
-            "simulated_feeds": sorted({b["feed"] for b in ledger if b["is_simulated"]}),
-            "batches": [
-                {k: b[k] for k in ("batch_id", "feed", "path", "status", "rows_in", "rows_loaded")}
-                for b in ledger
-            ],
-        }
-    _copy_durably(settings.marts, work / "marts.duckdb")
-    same_file(work / "marts.duckdb", work / ANOTHER_NAME)
-    write_atomically(work / "manifest.json", json.dumps(manifest, indent=1, default=str))
-    os.replace(work, settings.publications / identity)
+    identity = f"{as_of.isoformat()}_{_stamp(settings, at)}"
+    with _made_or_removed(settings.publications / f".{identity}") as work:
+        with open_marts(settings.marts, read_only=False) as connection:
+            connection.execute("checkpoint kehu")
+            manifest: dict[str, Any] = {
+                "publication": identity,
+                "as_of_date": as_of.isoformat(),
+                "published_at": at.isoformat(timespec="seconds"),
+                "run_id": run_id,
+                "code_version": __version__,
+                "schema_version": SCHEMA_VERSION,
+                "storage_version": STORAGE_VERSION,
+                "param_scope": settings.param_scope,
+                "timezone": settings.timezone,
+                "headlines": _headlines(connection, as_of),
+                "row_counts": _row_counts(connection),
+                "restated": _restated(settings, connection, previous),
+                "checks": checks,
+                "simulated_feeds": sorted({b["feed"] for b in ledger if b["is_simulated"]}),
+                "batches": [
+                    {
+                        k: b[k]
+                        for k in ("batch_id", "feed", "path", "status", "rows_in", "rows_loaded")
+                    }
+                    for b in ledger
+                ],
+            }
+        _copy_durably(settings.marts, work / "marts.duckdb")
+        same_file(work / "marts.duckdb", work / ANOTHER_NAME)
+        write_atomically(work / "manifest.json", json.dumps(manifest, indent=1, default=str))
+        os.replace(work, settings.publications / identity)
     pinned = pinned_publication(settings)
     if pinned is None:
         point_to(settings, identity)
@@ -126,6 +132,26 @@ def publish(
         "previous_headlines": previous["headlines"] if previous else None,
         "previous_as_of_date": previous["as_of_date"] if previous else None,
     }
+
+
+@contextmanager
+def _made_or_removed(folder: Path) -> Iterator[Path]:
+    """A new folder, removed if the work in it fails: half a copy would keep a full disk full."""
+    folder.mkdir()
+    try:
+        yield folder
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _stamp(settings: Settings, at: datetime) -> str:
+    """Sorts after that of every kept publication, also where the clock has been set back."""
+    newest = max((p.partition("_")[2] for p in publications(settings)), default="")
+    stamp = f"{at:{STAMP}}"
+    if stamp > newest:
+        return stamp
+    return f"{datetime.strptime(newest, STAMP) + timedelta(microseconds=1):{STAMP}}"
 
 
 def _headlines(connection: duckdb.DuckDBPyConnection, as_of: date) -> dict[str, Any]:
@@ -210,7 +236,10 @@ def current_manifest(settings: Settings) -> dict[str, Any] | None:
     path = settings.published / "manifest.json"
     if not path.exists():
         return None
-    manifest: dict[str, Any] = json.loads(path.read_text())
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text())
+    except ValueError:
+        return None  # spoilt; the next night publishes a whole one
     return manifest
 
 

@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     landing_endpoint: str | None = None  # of a server that speaks S3, such as http://minio:9000
     settle_seconds: float = Field(default=5, ge=0, le=600)
     unpacked_gigabytes: float = Field(default=20, gt=0)  # what one ZIP archive or workbook may hold
+    clock_may_go_back: bool = False
 
     @model_validator(mode="before")
     @classmethod

@@ -15,6 +15,7 @@ from kehu import __version__
 from kehu.errors import CheckFailed, KehuError
 from kehu.files import write_atomically
 from kehu.gate.expect import CheckResult
+from kehu.machine import in_text
 from kehu.score.store import make_tables, open_for_scoring
 from kehu.settings import Settings
 from kehu.warehouse import make_marts, open_marts, set_as_of
@@ -104,12 +105,15 @@ def build(
         ],
         as_of,
     )
-    if not outcome_of(settings).exists():
-        raise KehuError(f"dbt did not run: {_tail(done.stdout + done.stderr)}")
-    outcome = json.loads(outcome_of(settings).read_text())
+    outcome = _outcome(settings)
+    if outcome is None:
+        said = done.stdout + done.stderr
+        raise in_text(said, settings) or KehuError(f"dbt did not run: {_tail(said)}")
     results, problems = _read(settings, outcome, layer)
     if done.returncode != 0 and not problems:
         problems.append(_tail(done.stdout))
+    if fault := in_text("\n".join(problems), settings):
+        raise fault
     if problems:
         raise CheckFailed(
             f"{layer}: {len(problems)} problem(s); the previous publication stays.\n"
@@ -121,6 +125,15 @@ def build(
         _drop_forgotten(settings, outcome["tables"])
         _mark_built(settings)
     return results
+
+
+def _outcome(settings: Settings) -> dict[str, Any] | None:
+    """What dbt wrote at its end; None where it did not come to it."""
+    try:
+        outcome: dict[str, Any] = json.loads(outcome_of(settings).read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    return outcome
 
 
 def _seeds_stand(settings: Settings) -> bool:

@@ -18,6 +18,7 @@ from kehu.clock import now
 from kehu.errors import KehuError, Locked
 from kehu.extract.typing import quoted
 from kehu.feeds import Contract
+from kehu.machine import told
 from kehu.settings import Settings
 
 SCHEMA_VERSION = 3
@@ -135,10 +136,10 @@ def _connect(path: Path, settings: Settings, *, read_only: bool) -> duckdb.DuckD
             },
         )
     except duckdb.IOException as error:
-        if "lock" in str(error).lower():
+        if "could not set lock" in str(error).lower():
             held = _held_by(settings.home / "writer.lock", now(settings))
             raise Locked(held) from None
-        raise KehuError(f"{path}: can not be opened: {error}") from None
+        raise told(error, settings) or KehuError(f"{path}: can not be opened: {error}") from None
     except duckdb.Error as error:
         raise KehuError(
             f"{path}: is not a warehouse that this version can open: {error}. "

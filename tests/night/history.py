@@ -41,30 +41,52 @@ class Drop:
     night: date
     store_days: list[tuple[str, str]] = field(default_factory=list)
     simulated: bool = False
+    batch_no: int | None = None
+    control_sum: Decimal | None = None  # where the manifest says something else than the rows
+    has_manifest: bool = True
 
-    def write(self, landing: Path, name: str | None = None) -> Path:
+    @property
+    def data(self) -> bytes:
         text = io.StringIO()
         writer = csv.DictWriter(text, self.header, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)
-        data = text.getvalue().encode()
+        return text.getvalue().encode()
+
+    @property
+    def manifest(self) -> str:
         manifest: dict[str, Any] = {
             "feed": self.feed,
             "rows": len(self.rows),
-            "sha256": hashlib.sha256(data).hexdigest(),
+            "sha256": hashlib.sha256(self.data).hexdigest(),
             "generated_at": self.generated_at.isoformat(),
         }
         if self.feed == "sales_line":
-            manifest["control_sum"] = str(sum((r["net_amount"] for r in self.rows), Decimal(0)))
+            right = sum((r["net_amount"] for r in self.rows), Decimal(0))
+            manifest["control_sum"] = str(right if self.control_sum is None else self.control_sum)
         if self.store_days:
             manifest["store_days"] = self.store_days
+        if self.batch_no is not None:
+            manifest["batch_no"] = self.batch_no
         if self.simulated:
             manifest["simulated"] = True
+        return json.dumps(manifest)
+
+    def write(
+        self,
+        landing: Path,
+        name: str | None = None,
+        *,
+        has_manifest: bool | None = None,
+        size: int | None = None,
+    ) -> Path:
+        """Lay the file, its first `size` bytes where that is given, into the landing folder."""
         folder = landing / self.feed
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / (name or self.name)
-        path.with_name(path.name + ".manifest.json").write_text(json.dumps(manifest))
-        path.write_bytes(data)
+        if self.has_manifest if has_manifest is None else has_manifest:
+            path.with_name(path.name + ".manifest.json").write_text(self.manifest)
+        path.write_bytes(self.data[:size])
         return path
 
 

@@ -37,7 +37,8 @@ from kehu.extract.unpack import unpacked
 from kehu.extract.workbook import Workbook
 from kehu.extract.workbook import schema as sheet_schema
 from kehu.feeds import Contract, normalise_header
-from kehu.files import write_atomically
+from kehu.files import is_whole_parquet, write_atomically
+from kehu.machine import is_of_the_disk
 from kehu.settings import Settings
 
 DELIMITERS = {"csv": ",", "tsv": "\t", "txt": "\t"}  # Excel's "Unicode text" is divided by tabs
@@ -245,9 +246,13 @@ def _described(card: Archived, archived: Path, contract: Contract) -> BatchMeta:
 
 def _is_current(folder: Path, meta: BatchMeta) -> bool:
     """Whether the batch was made already from the same bytes, manifest and contract."""
-    if not (folder / "meta.json").exists():
+    whole = all(is_whole_parquet(folder / f"{name}.parquet") for name in ("rows", "broken"))
+    if not whole or not (folder / "meta.json").exists():
         return False
-    kept = read_meta(folder)
+    try:
+        kept = read_meta(folder)
+    except ValueError:  # half written where the power went
+        return False
     same = (
         "contract_digest",
         "store_days",
@@ -467,6 +472,8 @@ def _parquet(
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as error:  # damage surfaces as any of DuckDB's errors
+        if is_of_the_disk(error):  # of the batch that is written, not of the file that is read
+            raise
         told = str(error).splitlines()[0]
         raise FileRefused(
             "unreadable", f"{meta.path}: is not a whole Parquet file: {told}"
