@@ -26,7 +26,7 @@ import sklearn.linear_model  # noqa: E402, F401
 from tqdm import tqdm  # noqa: E402
 
 import kehu.score.run  # noqa: E402
-from kehu import cli, night  # noqa: E402
+from kehu import cli, console, night  # noqa: E402
 from kehu.feeds import read_contracts  # noqa: E402
 from kehu.settings import Settings  # noqa: E402
 
@@ -55,7 +55,7 @@ def main(
     os.dup2(descriptor, 2)
     sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
-    cli.out.file, cli.err.file = sys.stdout, sys.stderr
+    console.out.file, console.err.file = sys.stdout, sys.stderr
     os.environ.update(environment)
     if dies_before is not None:
         _die_before(dies_before)
@@ -82,6 +82,7 @@ def take_in(groups: tuple[str, ...], as_of: date) -> None:
     """The night's steps up to the load, group by group, as the DAGs of the feeds run them."""
     for group in groups:
         run_id = night.new_run_id(Settings())
+        night.collect(group, run_id)
         with ThreadPoolExecutor(Settings().threads) as pool:
             list(pool.map(night.extract, night.plan(group, run_id)))
         night.gate(group, as_of, run_id)

@@ -34,7 +34,9 @@ def test_a_clock_set_back_stops_the_night_and_nothing_is_lost(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By a day: told with both times; set right, the file comes in; or the operator says that it is."""
-    with pytest.raises(KehuError, match=r"the clock says 2017-03-31 03:00, but .* 2017-04-01 03:00"):
+    with pytest.raises(
+        KehuError, match=r"the clock says 2017-03-31 03:00, but .* 2017-04-01 03:00"
+    ):
         two_versions(house, "2017-04-01T03:00:00", "2017-03-31T03:00:00")
     assert house.query("select net_amount::varchar from raw.sales_line") == [("10.00",)]
     with monkeypatch.context() as right:
