@@ -12,11 +12,12 @@ import duckdb
 import typer
 from rich.table import Table
 
-from kehu import __version__, night, publish, transform, warehouse
-from kehu.console import for_operators, out
+from kehu import __version__, corrections, night, publish, transform, warehouse
+from kehu.console import err, for_operators, out
 from kehu.errors import KehuError
+from kehu.extract.delivery import card_of
 from kehu.extract.typing import literal
-from kehu.feeds import read_contracts
+from kehu.feeds import Contract, read_contracts
 from kehu.journal import read_journal
 from kehu.landing_cli import print_waiting
 from kehu.questions import read_questions
@@ -407,13 +408,24 @@ def _print_scored(result: dict[str, Any]) -> None:
 @quarantine_app.callback()
 @for_operators
 def quarantine_command(context: typer.Context) -> None:
-    """List batches with refused rows; `kehu quarantine show BATCH` shows the rows."""
-    if context.invoked_subcommand is not None:
-        return
+    """Rows that were refused: list them, show them, hand corrected ones back, leave them out for good."""
+    if context.invoked_subcommand is None:
+        _list_quarantine()
+
+
+@quarantine_app.command("list")
+@for_operators
+def quarantine_list() -> None:
+    """Batches with refused rows; `kehu quarantine show BATCH` shows the rows."""
+    _list_quarantine()
+
+
+def _list_quarantine() -> None:
     settings = Settings()
     with warehouse.read_warehouse(settings) as connection:
         count = _print_rows(
-            """select q.batch_id, any_value(b.status) as status, q.path, q.rule_id, count(*) as rows,
+            """select q.batch_id, any_value(b.status) as status, q.path, q.rule_id,
+                count(*) filter (where q.decision is null) as open, count(q.decision) as discarded,
                 min(q.line_no) as first_line
             from quarantine.row as q left join ops.batch as b using (batch_id)
             group by q.batch_id, q.path, q.rule_id order by q.path, q.rule_id""",
@@ -421,6 +433,8 @@ def quarantine_command(context: typer.Context) -> None:
         )
     if not count:
         out.print("no row is quarantined")
+    for batch in corrections.waiting(settings):
+        out.print(f"decided, but not loaded yet: {batch}", highlight=False)
 
 
 @quarantine_app.command("show")
@@ -431,12 +445,13 @@ def quarantine_show(
     """The refused rows of a batch: line, rule, what was promised, raw text."""
     settings = Settings()
     with warehouse.read_warehouse(settings) as connection:
-        cursor = connection.execute(
-            "select path, line_no, rule_ids, promise, raw_text from quarantine.row "
-            "where batch_id = ? order by line_no limit ?",
+        rows = connection.execute(
+            """select q.path, line_no, rule_ids, promise, raw_text, d.action, d.who, d.at, d.reason
+            from quarantine.row as q
+            left join (from ops.decision where is_current) as d using (batch_id, line_no)
+            where batch_id = ? order by line_no limit ?""",
             [batch, limit],
-        )
-        rows = cursor.fetchall()
+        ).fetchall()
         total = connection.execute(
             "select count(*) from quarantine.row where batch_id = ?", [batch]
         ).fetchall()[0][0]
@@ -447,14 +462,147 @@ def quarantine_show(
         raise KehuError(f"no batch {batch!r} in the ledger; `kehu status --batches` lists them")
     if known[0][0]:
         out.print(known[0][0], highlight=False, soft_wrap=True)
-    for path, line, rules, promise, text in rows:
+    for path, line, rules, promise, text, action, who, at, reason in rows:
         out.print(
             f"[bold]{path}:{line}[/] {', '.join(rules)} ({promise})",
             highlight=False,
             soft_wrap=True,
         )
         out.print(f"    {text}", markup=False, highlight=False, soft_wrap=True)
+        if action:
+            still = ", and is still wrong" if action == "RELEASED" else ""
+            out.print(
+                f"    {action.lower()} by {who} at {at}{still}: {reason}",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
     out.print(f"{len(rows)} of {total} rows")
+
+
+@quarantine_app.command("export")
+@for_operators
+def quarantine_export(
+    batch: str,
+    to: Annotated[
+        Path | None, typer.Option(help="The file to write; BATCH.csv here if not given.")
+    ] = None,
+) -> None:
+    """The undecided rows of a batch as CSV, to be corrected in a spreadsheet and released."""
+    settings = Settings()
+    target = to or Path(f"{batch}.csv")
+    contract = _contract_of(settings, batch)
+    count = corrections.export(settings, contract, batch, target)
+    out.print(
+        f"{count} rows in {target}; correct the cells, leave _line as it is, save as CSV, then: "
+        f"kehu quarantine release {batch} {target} --reason '...'",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if contract.pii_columns:
+        out.print(
+            f"[yellow]personal data[/]: it holds {', '.join(contract.pii_columns)}; only you can read "
+            "it, delete it when you are done",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+Reason = Annotated[str, typer.Option(help="Why, for the ledger.")]
+Later = Annotated[bool, typer.Option("--later", help="Leave the loading to the next night.")]
+
+
+@quarantine_app.command("release")
+@for_operators
+def quarantine_release(
+    batch: str,
+    file: Annotated[Path, typer.Argument(help="The corrected export.")],
+    reason: Reason = "",
+    as_of: OrLastAsOf = None,
+    later: Later = False,
+    exact: Annotated[
+        bool,
+        typer.Option(help="Take also changes that look like a spreadsheet's own (00012 to 12)."),
+    ] = False,
+) -> None:
+    """Hand corrected rows back: they are typed and judged again as every row, and loaded."""
+    settings = Settings()
+    day = None if later else _or_published(as_of)
+    done = corrections.release(
+        settings, _contract_of(settings, batch), batch, file, reason, getpass.getuser(), exact=exact
+    )
+    out.print(
+        f"{done.lines} rows released ({done.cells} cells changed), {done.unchanged} left as they were",
+        highlight=False,
+    )
+    for told in done.rewritten[:10]:
+        out.print(f"[yellow]left as the source wrote it[/] line {told}", highlight=False)
+    if len(done.rewritten) > 10:
+        out.print(f"... and {len(done.rewritten) - 10} more cells", highlight=False)
+    if done.rewritten:
+        out.print("a spreadsheet writes these so on its own; if you meant them: --exact")
+    _load_decided(settings, batch, day)
+
+
+Lines = Annotated[
+    list[int] | None, typer.Option("--line", help="A line of the file; as often as needed.")
+]
+
+
+@quarantine_app.command("discard")
+@for_operators
+def quarantine_discard(
+    batch: str,
+    line: Lines = None,
+    rule: Annotated[str | None, typer.Option(help="All open rows that break this rule.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All open rows of the batch.")] = False,
+    reason: Reason = "",
+    as_of: OrLastAsOf = None,
+    later: Later = False,
+) -> None:
+    """Leave rows out for good: they no longer count as open, nor make a receipt incomplete."""
+    settings = Settings()
+    day = None if later else _or_published(as_of)
+    count = corrections.discard(
+        settings, batch, reason, getpass.getuser(), lines=line, rule=rule, every=every
+    )
+    out.print(f"{count} rows discarded", highlight=False)
+    _load_decided(settings, batch, day)
+
+
+@quarantine_app.command("undo")
+@for_operators
+def quarantine_undo(
+    batch: str,
+    line: Lines = None,
+    reason: Reason = "",
+    as_of: OrLastAsOf = None,
+    later: Later = False,
+) -> None:
+    """Take a release or a discard back: the rows are judged as the source wrote them."""
+    settings = Settings()
+    day = None if later else _or_published(as_of)
+    count = corrections.undo(settings, batch, line or [], reason, getpass.getuser())
+    out.print(f"{count} decisions taken back", highlight=False)
+    _load_decided(settings, batch, day)
+
+
+def _contract_of(settings: Settings, batch: str) -> Contract:
+    return read_contracts(settings.contracts)[card_of(settings, batch).delivery.feed]
+
+
+def _load_decided(settings: Settings, batch: str, as_of: date | None) -> None:
+    """Judge and load the batch again and publish; without a date, leave it to the next night."""
+    if as_of is None:
+        out.print("kept; the next night loads it")
+        return
+    run_id = night.new_run_id(settings)
+    try:
+        chunks = night.replay([batch], run_id)
+        print_night(night.night(as_of, progress=_progress, chunks=chunks, run_id=run_id))
+    except KehuError:
+        err.print("the decision is kept, but not published yet: the next night tries again")
+        raise
 
 
 @app.command("explain")

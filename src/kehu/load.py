@@ -18,6 +18,7 @@ import pyarrow as pa
 from pydantic import BaseModel
 
 from kehu.clock import now
+from kehu.extract import correct
 from kehu.extract.batch import BatchMeta, extract, folder_of, read_meta, scratch
 from kehu.extract.delivery import card_of
 from kehu.extract.typing import literal, quoted
@@ -90,6 +91,7 @@ def load_batch(
             else:
                 _load_versions(connection, contract, meta, folder, result)
         _record_checks(connection, settings, run_id, verdict.as_of, "feed", verdict.results)
+        _record_decisions(connection, meta)
         result.seconds = round(time.perf_counter() - started + meta.seconds + verdict.seconds, 3)
         if stays:
             # judged again and refused: its rows are in the warehouse, and the ledger goes on saying so
@@ -130,17 +132,16 @@ def _load_store_days(
     batch = literal(meta.batch_id)
     _candidates(connection, contract, meta, verdict, folder)
     connection.execute(
-        "create or replace temp table touched as select distinct store_code, business_date from candidate"
+        f"""create or replace temp table touched as
+        select store_code, business_date from candidate
+        union select store_code, business_date from ops.store_day where batch_id = {batch}"""
     )
     connection.execute(
         """create or replace temp table owner_before as
         select s.store_code, s.business_date, s.batch_id, s.digest from ops.store_day as s
         semi join touched using (store_code, business_date) where s.status = 'CURRENT'"""
     )
-    connection.execute(
-        f"delete from ops.store_day where batch_id = {batch} and (store_code, business_date) in "
-        "(select (store_code, business_date) from touched)"
-    )
+    connection.execute(f"delete from ops.store_day where batch_id = {batch}")
     connection.execute("insert into ops.store_day select * from candidate")
     connection.execute(
         f"""create or replace temp table ranked as
@@ -176,6 +177,13 @@ def _load_store_days(
             """delete from raw.sales_line where (store_code, business_date) in
             (select (store_code, business_date) from moved where had_owner)"""
         )
+    # a store-day of which this batch alone spoke, and speaks no more
+    connection.execute(
+        f"""delete from raw.sales_line where _batch_id = {batch} and (store_code, business_date) in (
+            select (store_code, business_date) from owner_before
+            anti join ranked using (store_code, business_date)
+        )"""
+    )
     winners = connection.execute("select distinct batch_id from moved order by 1").fetchall()
     for (winner,) in winners:
         owner = folder if winner == meta.batch_id else _accepted_again(settings, contracts, winner)
@@ -217,9 +225,10 @@ def _candidates(
     """Temp table `candidate`: this batch's version of each store-day that it speaks of."""
     accepted = f"read_parquet({literal(str(folder / 'accepted.parquet'))})"
     quarantine = folder / "quarantine.parquet"
+    # a store-day whose every row an operator left out is none that this batch speaks of
     rejects = (
         f"select store_code, business_date from read_parquet({literal(str(quarantine))}) "
-        "where rule_id not like 'duplicate:%'"
+        "where rule_id not like 'duplicate:%' and decision is null"
         if quarantine.exists()
         else "select null::varchar as store_code, null::date as business_date where false"
     )
@@ -394,6 +403,19 @@ def _record_repairs(
         select {literal(meta.batch_id)}, {literal(meta.feed)}, column_name, repair, count(*), min(_line)
         from ({" union all ".join(queries)}) group by column_name, repair"""
     )
+
+
+def _record_decisions(connection: duckdb.DuckDBPyConnection, meta: BatchMeta) -> None:
+    """All that operators decided about lines of the batch; `is_current` where it still holds."""
+    connection.execute("delete from ops.decision where batch_id = ?", [meta.batch_id])
+    if not meta.corrections:
+        return
+    connection.register("decisions", correct.history(meta.corrections))
+    connection.execute(
+        f"""insert into ops.decision select {literal(meta.batch_id)},
+            line_no, action, rule_id, who, "at", reason, is_current from decisions"""
+    )
+    connection.unregister("decisions")
 
 
 def _record_checks(

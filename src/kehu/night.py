@@ -21,10 +21,10 @@ from typing import Any
 
 import duckdb
 
+from kehu import corrections, warehouse
 from kehu import load as loading
 from kehu import publish as publishing
 from kehu import transform as transforming
-from kehu import warehouse
 from kehu.clock import now
 from kehu.collect import collect_feed
 from kehu.errors import CheckFailed, KehuError, SourceFailed
@@ -127,9 +127,9 @@ def require_collected(group: str, run_id: str, *, loaded: bool = False) -> None:
 def plan(group: str, run_id: str, max_chunks: int = CHUNKS) -> list[str]:
     """Find what is new in the landing folder; write at most `max_chunks` lists of files.
 
-    New is what was never dealt with as it lies there now; what was refused is judged again. Returns
-    the names of the chunk files, which `extract` takes; [] where nothing arrived. A file that is
-    still being written is left for the next run.
+    New is what was never dealt with as it lies there now; what was refused is judged again, and so is
+    a batch of which an operator has decided something since. Returns the names of the chunk files, which
+    `extract` takes; [] where nothing arrived. A file that is still being written is left for the next run.
     """
     return _planned(group, run_id, max_chunks)[0]
 
@@ -142,12 +142,23 @@ def _planned(group: str, run_id: str, max_chunks: int) -> tuple[list[str], list[
         look = deliveries.look(settings, contracts, _arrival(settings))
         feeds = _feeds(contracts, group)
         found = [d for d in look.deliveries if d.feed in feeds]
-        fresh, growing = deliveries.settle(settings, _not_dealt_with(settings, found))
+        again = _again(settings, found, corrections.waiting(settings))
+        again = [d for d in again if d.feed in feeds]
+        decided = {(d.path, d.stamp) for d in again}
+        fresh = [d for d in _not_dealt_with(settings, found) if (d.path, d.stamp) not in decided]
+        fresh, growing = deliveries.settle(settings, fresh)
         for i, delivery in enumerate(fresh):  # arrival decides only by order of file time
             delivery.arrived_at += timedelta(microseconds=i)
         left = [f"{path}: {reason}" for path, reason in growing]
         facts |= {"files": len(found), "new": len(fresh), "ignored": len(look.left), "left": left}
-        chunks = _write_chunks(settings, group, run_id, fresh, max_chunks, forced=False)
+        facts |= {"decided": len(again)}
+        chunks = _write_chunks(
+            settings, group, run_id, fresh, max(1, max_chunks - bool(again)), forced=False
+        )
+        rest = max(1, max_chunks - len(chunks))
+        chunks += _write_chunks(
+            settings, group, run_id, again, rest, forced=True, first=len(chunks)
+        )
     return chunks, left
 
 
@@ -219,12 +230,13 @@ def _write_chunks(
     max_chunks: int,
     *,
     forced: bool,
+    first: int = 0,
 ) -> list[str]:
     folder = _folder(settings, run_id)
     count = min(max_chunks, len(items))
     names = []
     for i in range(count):
-        path = folder / f"{group}-chunk-{i:02d}.json"
+        path = folder / f"{group}-chunk-{first + i:02d}.json"
         part = [d.model_dump(mode="json") for d in items[i::count]]
         write_atomically(path, json.dumps({"forced": forced, "deliveries": part}))
         names.append(str(path.relative_to(settings.runs)))
@@ -332,7 +344,9 @@ def load(group: str, run_id: str) -> dict[str, Any]:
         warehouse.writer_lock(settings, f"load {group}"),
         _whole_warehouse(settings, contracts) as connection,
     ):
-        items = _extracted(settings, group, run_id)
+        found = _extracted(settings, group, run_id)
+        # once, also where it came in as a file of a ZIP archive and because of a decision
+        items = list({(d["batch_id"], d["path"], d["stamp"]): d for d in found}.values())
         metas = {d["batch_id"]: folder_of(settings, d["feed"], d["batch_id"]) for d in items}
         order = sorted(items, key=lambda d: (GROUPS.index(contracts[d["feed"]].group), d["path"]))
         seen: set[str] = set()
@@ -361,6 +375,7 @@ def load(group: str, run_id: str) -> dict[str, Any]:
             results.append(
                 loading.load_batch(connection, settings, contracts, meta, meta_folder, run_id)
             )
+            corrections.settle(settings, meta.batch_id, meta.corrections)
         general = [CheckResult.model_validate(r) for r in judged["general"]]
         as_of = date.fromisoformat(judged["as_of"])
         loading.record_checks(connection, settings, run_id, as_of, f"gate:{group}", general)
@@ -472,10 +487,11 @@ def is_published(as_of: date) -> bool:
         return False
     with duckdb.connect() as connection:
         rows = connection.execute(
-            f"select batch_id, status, rows_loaded from {source} where status <> 'REFUSED'"
+            "select batch_id, status, rows_loaded, loaded_at::varchar "
+            f"from {source} where status <> 'REFUSED'"
         ).fetchall()
     made_of = {
-        (b["batch_id"], b["status"], b["rows_loaded"])
+        (b["batch_id"], b["status"], b["rows_loaded"], b.get("loaded_at"))
         for b in manifest["batches"]
         if b["status"] != "REFUSED"
     }
@@ -563,9 +579,16 @@ def replay(batches: list[str], run_id: str) -> list[str]:
     settings = Settings()
     contracts = read_contracts(settings.contracts)
     try:
-        landed = {d.path: d for d in deliveries.look(settings, contracts, now(settings)).deliveries}
+        found = deliveries.look(settings, contracts, now(settings)).deliveries
     except KehuError:
-        landed = {}  # the archive is enough where the landing place does not answer
+        found = []  # the archive is enough where the landing place does not answer
+    items = _again(settings, found, batches)
+    return _write_chunks(settings, ALL, run_id, items, CHUNKS, forced=True)
+
+
+def _again(settings: Settings, found: list[Delivery], batches: list[str]) -> list[Delivery]:
+    """Archived batches as deliveries, with the manifests of the files that still lie in landing."""
+    landed = {d.path: d for d in found}
     items = []
     for batch in batches:
         card = deliveries.card_of(settings, batch)
@@ -574,7 +597,7 @@ def replay(batches: list[str], run_id: str) -> list[str]:
             card.delivery.manifest_text = beside.manifest_text
             card.delivery.mtime_ns = beside.mtime_ns
         items.append(card.delivery)
-    return _write_chunks(settings, ALL, run_id, items, CHUNKS, forced=True)
+    return items
 
 
 def waive(batch: str, checks: list[str], reason: str, who: str) -> None:

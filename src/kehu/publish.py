@@ -115,6 +115,7 @@ def publish(
                         k: b[k]
                         for k in ("batch_id", "feed", "path", "status", "rows_in", "rows_loaded")
                     }
+                    | {"loaded_at": b["loaded_at"].isoformat()}  # another one after a replay
                     for b in ledger
                 ],
             }

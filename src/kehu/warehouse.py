@@ -208,7 +208,11 @@ create table if not exists ops.repair(
 create table if not exists quarantine.row(
     batch_id varchar, feed varchar, path varchar, line_no bigint, rule_id varchar, rule_ids varchar[],
     column_name varchar, promise varchar, severity varchar, raw_text varchar,
-    control_amount decimal(18, 2), store_code varchar, business_date date
+    control_amount decimal(18, 2), store_code varchar, business_date date, decision varchar
+);
+create table if not exists ops.decision(
+    batch_id varchar, line_no bigint, action varchar, rule_id varchar, who varchar, "at" timestamp,
+    reason varchar, is_current boolean
 );
 create table if not exists ops.feed(
     feed varchar, feed_group varchar, has_pii boolean, is_by_store boolean
@@ -222,7 +226,7 @@ create table if not exists ops.rule(
 # what brings an older warehouse forward: version it comes from -> what to do
 MIGRATIONS: dict[int, Callable[[duckdb.DuckDBPyConnection], None]] = {
     1: lambda c: _run(c, "alter table ops.batch add column if not exists waived varchar"),
-    2: lambda c: None,  # new tables alone: OPS makes them
+    2: lambda c: _run(c, "alter table quarantine.row add column if not exists decision varchar"),
 }
 
 

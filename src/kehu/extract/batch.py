@@ -28,8 +28,9 @@ import pyarrow as pa
 from pydantic import BaseModel
 
 from kehu.errors import FileRefused
+from kehu.extract import correct
 from kehu.extract import delivery as deliveries
-from kehu.extract.delivery import Archived, Delivery
+from kehu.extract.delivery import Archived, Correction, Delivery
 from kehu.extract.reader import DAMAGED, DelimitedFile, detect_encoding, lines
 from kehu.extract.repair import count_rows, keep_broken, write_rows
 from kehu.extract.typing import literal, quoted
@@ -74,6 +75,8 @@ class BatchMeta(BaseModel):
     rows_in: int = 0
     rows_broken: int = 0
     rows_skipped: int = 0  # total lines and repeated headers: no records
+    corrections: list[Correction] = []
+    control_shift: Decimal = Decimal(0)  # delivered amounts less those that corrections put there
     contract_digest: str = ""
     seconds: float = 0.0
     refused_rule: str | None = None
@@ -157,7 +160,7 @@ def extract(
         refusal = given or error
     sha256, archived = deliveries.archive(settings, delivery)
     identity = deliveries.batch_id(contract.feed, sha256, store_days)
-    with _alone(settings, identity):
+    with alone(settings, identity):
         card = deliveries.settle_card(
             identity, sha256, archived, delivery, is_settled=identity in settled
         )
@@ -167,7 +170,7 @@ def extract(
                 manifest = deliveries.read_manifest(card.delivery, contract, settings.timezone)
             except FileRefused as error:
                 refusal = error
-        meta = _described(card, archived, contract)
+        meta = described(card, contract)
         meta.store_days = store_days
         if manifest is not None:
             meta.has_manifest = True
@@ -221,8 +224,11 @@ def _made(
 
 
 @contextmanager
-def _alone(settings: Settings, batch_id: str) -> Iterator[None]:
-    """One maker of a batch at a time: the same bytes may lie in the landing folder twice."""
+def alone(settings: Settings, batch_id: str) -> Iterator[None]:
+    """One maker of a batch, and one writer of its card, at a time.
+
+    The same bytes may lie in the landing folder twice, and two operators may decide at once.
+    """
     folder = settings.home / "tmp" / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / batch_id).open("w") as file:
@@ -230,16 +236,18 @@ def _alone(settings: Settings, batch_id: str) -> Iterator[None]:
         yield
 
 
-def _described(card: Archived, archived: Path, contract: Contract) -> BatchMeta:
+def described(card: Archived, contract: Contract) -> BatchMeta:
+    """What the card knows of a batch, before its file is read."""
     return BatchMeta(
         batch_id=card.batch_id,
         feed=contract.feed,
         path=card.delivery.path,
-        archived=archived,
+        archived=card.delivery.source,
         sha256=card.sha256,
         bytes=card.delivery.size,
         stamp=card.delivery.stamp,
         arrived_at=card.delivery.arrived_at,
+        corrections=card.corrections,
         contract_digest=contract.digest,
     )
 
@@ -262,6 +270,7 @@ def _is_current(folder: Path, meta: BatchMeta) -> bool:
         "manifest_rows",
         "manifest_control_sum",
         "is_simulated",
+        "corrections",
     )
     return (
         kept.refused_rule is None
@@ -288,6 +297,8 @@ def _make_rows(
         raise FileRefused("format", f"{meta.path}: an archive is not a table; see the files in it")
     else:
         broken = _parquet(connection, settings, contract, meta, work)
+    if any(correction.cells for correction in meta.corrections):
+        broken = _corrected(settings, contract, meta, work, broken)
     meta.rows_broken = keep_broken(connection, broken, work)
     meta.rows_skipped = count_rows(connection, work / "skipped.parquet")
     meta.rows_in = (
@@ -315,6 +326,35 @@ def _typed(
         (meta.generated_at or meta.arrived_at).date(),
         work,
     )
+
+
+def _corrected(
+    settings: Settings, contract: Contract, meta: BatchMeta, work: Path, broken: pa.Table
+) -> pa.Table:
+    """Bring in what an operator released; returns the records that are still broken."""
+    texts = work / "texts"
+    write_texts(settings, contract, meta, texts)
+    with scratch(settings) as connection:
+        broken, meta.control_shift = correct.apply(
+            connection,
+            contract,
+            meta.batch_id,
+            meta.corrections,
+            work,
+            broken,
+            settings.timezone,
+            (meta.generated_at or meta.arrived_at).date(),
+        )
+    shutil.rmtree(texts)
+    return broken
+
+
+def write_texts(settings: Settings, contract: Contract, meta: BatchMeta, folder: Path) -> None:
+    """Read the archived file once more, into `folder/rows.parquet`: each cell as the source wrote it."""
+    folder.mkdir()
+    again = meta.model_copy(update={"corrections": []}, deep=True)
+    with scratch(settings) as connection:
+        _make_rows(connection, settings, correct.as_text(contract), again, folder)
 
 
 def _delimited(

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -98,6 +98,22 @@ class Waiver(BaseModel):
     reason: str
 
 
+class Correction(BaseModel):
+    """What an operator decided about some quarantined rows of a batch, with who, when and why.
+
+    The last decision on a line holds. `rules` names the rule that each line broke. `cells` holds, for
+    released lines, the columns that the operator wrote: a text by line, None where the source's stays.
+    """
+
+    action: Literal["RELEASED", "DISCARDED", "UNDONE"]
+    who: str
+    at: datetime
+    reason: str
+    lines: list[int]
+    rules: list[str]
+    cells: dict[str, list[str | None]] = {}
+
+
 class Archived(BaseModel):
     """The archive's card for one batch, kept beside the bytes so that a rebuild needs nothing else."""
 
@@ -105,6 +121,7 @@ class Archived(BaseModel):
     sha256: str
     delivery: Delivery
     waivers: list[Waiver] = []
+    corrections: list[Correction] = []
 
 
 class Left(NamedTuple):
@@ -387,10 +404,11 @@ def settle_card(
     card_path = kept.with_name(f"{identity}.json")
     arrived_at = delivery.arrived_at
     waivers: list[Waiver] = []
+    corrections: list[Correction] = []
     if card_path.exists():
         known = read_card(card_path)
         arrived_at = min(arrived_at, known.delivery.arrived_at)
-        waivers = known.waivers
+        waivers, corrections = known.waivers, known.corrections
         is_copy = known.delivery.path != delivery.path
         has_less = delivery.manifest_text is None and known.delivery.manifest_text is not None
         if is_settled or (is_copy and has_less):
@@ -402,6 +420,7 @@ def settle_card(
             update={"source": kept, "arrived_at": arrived_at, "in_landing": False}
         ),
         waivers=waivers,
+        corrections=corrections,
     )
     write_card(card)
     return card

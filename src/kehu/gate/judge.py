@@ -165,7 +165,7 @@ def _judge_totals(
 def _judge_share(verdict: Verdict, meta: BatchMeta, contract: Contract) -> None:
     assert verdict.split is not None
     rows = verdict.split.rows_in - verdict.split.skipped
-    rejected = verdict.split.quarantined
+    rejected = verdict.split.quarantined - verdict.split.discarded
     if rejected > contract.reject_limit * rows:
         _fail(
             verdict,

@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 from pydantic import BaseModel
 
+from kehu.extract import correct
 from kehu.extract.batch import BatchMeta, raw_texts
 from kehu.extract.repair import COUNTED, folded
 from kehu.extract.typing import literal, quoted
@@ -40,8 +41,9 @@ class Split(BaseModel):
     rows_in: int
     accepted: int
     quarantined: int
+    discarded: int = 0  # of the quarantined: left out for good by an operator
     skipped: int = 0  # total lines and repeated headers: no records
-    control_sum: Decimal | None = None  # over accepted and quarantined rows
+    control_sum: Decimal | None = None  # over accepted and quarantined rows, as delivered
     control_sum_written: Decimal | None = None  # the same before signs were repaired
     control_unparsed: int = 0  # rows whose control amount can not be read
 
@@ -151,18 +153,31 @@ def split(
         control_sum_written=total[3] if contract.control_sum else None,
         accepted=total[0],
         quarantined=0,
-        control_sum=total[1] if contract.control_sum else None,
+        control_sum=_control_sum(contract, meta, total[1]),
         control_unparsed=(total[2] if contract.control_sum else 0) + meta.rows_broken,
     )
-    if meta.rows_broken == 0 and _is_clean(connection, contract, rows, known or {}):
+    discarded = correct.current(meta.corrections, "DISCARDED")
+    if meta.rows_broken + len(discarded) == 0 and _is_clean(
+        connection, contract, rows, known or {}
+    ):
         same_file(folder / "rows.parquet", accepted)
         return result
+    connection.register("discarded", discarded)
     _judge(connection, contract, rows, known or {})
     _write_accepted(connection, contract, accepted)
     _write_quarantine(connection, contract, meta, folder, quarantine)
     counted = connection.execute("select count(*) from judged where _rule is null").fetchall()[0][0]
     rejected = result.rows_in - result.skipped - counted
-    return result.model_copy(update={"accepted": counted, "quarantined": rejected})
+    return result.model_copy(
+        update={"accepted": counted, "quarantined": rejected, "discarded": len(discarded)}
+    )
+
+
+def _control_sum(contract: Contract, meta: BatchMeta, total: Decimal | None) -> Decimal | None:
+    """What the file's control column came to when it was delivered, whatever was corrected since."""
+    if contract.control_sum is None or (total is None and not meta.control_shift):
+        return None
+    return (total or Decimal(0)) + meta.control_shift
 
 
 def _is_clean(
@@ -212,7 +227,7 @@ def _judge(
     connection.execute(
         f"""create or replace temp table judged as
         select *, list_filter([{cases}], lambda x: x is not null) as _rules,
-            null::varchar as _rule, false as _is_incomplete
+            null::varchar as _rule, false as _is_incomplete, null::varchar as _decision
         from {rows}"""
     )
     for lookup in contract.lookups:
@@ -224,6 +239,11 @@ def _judge(
                 "where judged._line = w.wrong"
             )
     connection.execute("update judged set _rule = _rules[1] where len(_rules) > 0")
+    # what an operator left out is out, whatever the rules say now; the others are judged without it
+    connection.execute(
+        """update judged set _decision = 'DISCARDED', _rule = d.rule_id, _rules = [d.rule_id]
+        from discarded as d where judged._line = d.line_no"""
+    )
     key_names = version_key(contract)
     key = ", ".join(quoted(name) for name in key_names)
     every = ", ".join(quoted(name) for name in contract.columns)
@@ -252,7 +272,7 @@ def _judge(
             f"""update judged set _rule = {full}, _rules = [{full}]
             from (
                 select {by} from judged
-                where coalesce(_rule not like 'duplicate:%', true)
+                where coalesce(_rule not like 'duplicate:%', true) and _decision is null
                 group by {by}
                 having count(_rule) = 0 and not coalesce({check.sql}, true)
             ) as g
@@ -265,7 +285,10 @@ def _judge(
         )
         connection.execute(
             f"""update judged set _is_incomplete = true
-            from (select distinct {by} from judged where _rule not like 'duplicate:%') as g
+            from (
+                select distinct {by} from judged
+                where _rule not like 'duplicate:%' and _decision is null
+            ) as g
             where {same} and judged._rule is null"""
         )
 
@@ -320,7 +343,8 @@ def _write_quarantine(
             {literal(meta.path)} as path, j._line as line_no, j._rule as rule_id, j._rules as rule_ids,
             split_part(j._rule, ':', 2) as column_name,
             coalesce(d.promise, j._rule) as promise, 'critical' as severity,
-            t.raw_text, j.{control} as control_amount, {store} as store_code, {day}::date as business_date
+            t.raw_text, j.{control} as control_amount, {store} as store_code, {day}::date as business_date,
+            j._decision as decision
         from judged as j
         left join {texts} as t on t._line = j._line
         left join described as d on d.rule_id = j._rule
@@ -328,7 +352,8 @@ def _write_quarantine(
         union all
         select {literal(meta.batch_id)}, {literal(contract.feed)}, {literal(meta.path)}, _line,
             'record:(line)', ['record:(line)'], '(line)', 'the line is a record: ' || detail, 'critical',
-            raw_text, null, null, null
+            raw_text, null, null, null,
+            case when _line in (select line_no from discarded) then 'DISCARDED' end
         from read_parquet({literal(str(folder / "broken.parquet"))})
         order by line_no
         ) to {literal(str(path))} (format parquet)""".replace("j.null::", "null::")
