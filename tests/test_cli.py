@@ -48,8 +48,8 @@ def bad_night(house: House) -> dict[str, dict[str, Any]]:
 @pytest.mark.usefixtures("bad_night")
 def test_quarantine_lists_the_files_with_rejected_rows(kehu: Any) -> None:
     text = kehu("quarantine")
-    assert re.search(r"store/few\.csv.*type:is_test\D+3\D+2", text)
-    assert re.search(r"store/many\.csv.*type:is_test\D+10\D+2", text)
+    assert re.search(r"store/few\.csv.*type:is_test\D+3\D+0\D+2", text)
+    assert re.search(r"store/many\.csv.*type:is_test\D+10\D+0\D+2", text)
     assert "missing.csv" not in text
 
 

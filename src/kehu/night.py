@@ -487,7 +487,7 @@ def is_published(as_of: date) -> bool:
         return False
     with duckdb.connect() as connection:
         rows = connection.execute(
-            "select batch_id, status, rows_loaded, loaded_at::varchar "
+            "select batch_id, status, rows_loaded, loaded_at "
             f"from {source} where status <> 'REFUSED'"
         ).fetchall()
     made_of = {
@@ -495,7 +495,7 @@ def is_published(as_of: date) -> bool:
         for b in manifest["batches"]
         if b["status"] != "REFUSED"
     }
-    return {tuple(row) for row in rows} == made_of
+    return {(b, s, n, at.isoformat()) for b, s, n, at in rows} == made_of
 
 
 def record_noop(as_of: date, run_id: str) -> dict[str, Any]:
