@@ -17,6 +17,7 @@ from kehu.console import err, for_operators, out
 from kehu.errors import KehuError
 from kehu.extract.delivery import card_of
 from kehu.extract.typing import literal
+from kehu.feed_cli import feed_app
 from kehu.feeds import Contract, read_contracts
 from kehu.journal import read_journal
 from kehu.landing_cli import print_waiting
@@ -35,6 +36,7 @@ quarantine_app = typer.Typer(
 )
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(source_app, name="source")
+app.add_typer(feed_app, name="feed")
 
 AsOf = Annotated[
     datetime,

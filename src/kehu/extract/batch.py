@@ -349,12 +349,16 @@ def _corrected(
     return broken
 
 
-def write_texts(settings: Settings, contract: Contract, meta: BatchMeta, folder: Path) -> None:
-    """Read the archived file once more, into `folder/rows.parquet`: each cell as the source wrote it."""
+def write_texts(settings: Settings, contract: Contract, meta: BatchMeta, folder: Path) -> BatchMeta:
+    """Read the archived file once more, into `folder/rows.parquet`: each cell as the source wrote it.
+
+    Returns what is known of the file; FileRefused where it can not be read.
+    """
     folder.mkdir()
     again = meta.model_copy(update={"corrections": []}, deep=True)
     with scratch(settings) as connection:
         _make_rows(connection, settings, correct.as_text(contract), again, folder)
+    return again
 
 
 def _delimited(

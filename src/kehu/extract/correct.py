@@ -34,7 +34,9 @@ def as_text(contract: Contract) -> Contract:
     for rules in ("checks", "group_checks", "lookups", "repairs"):
         fields[rules] = []
     # made and not copied: a copy would keep what the contract has computed of its rules
-    return Contract.model_construct(**fields | {"columns": columns, "control_sum": None})
+    return Contract.model_construct(
+        **fields | {"columns": columns, "control_sum": None, "drift": "evolve"}
+    )
 
 
 _DECISION = pa.schema(
