@@ -26,6 +26,7 @@ from kehu.feeds import Contract
 from kehu.files import is_whole_parquet, replace_durably
 from kehu.gate.expect import CheckResult
 from kehu.gate.judge import Verdict, read_verdict
+from kehu.gate.profile import keep_profiles
 from kehu.gate.rules import split
 from kehu.settings import Settings
 
@@ -184,10 +185,24 @@ def _load_store_days(
             anti join ranked using (store_code, business_date)
         )"""
     )
+    connection.execute(
+        """delete from ops.store_day_profile where (store_code, business_date) in (
+            select (store_code, business_date) from moved where had_owner
+            union all
+            select (store_code, business_date) from owner_before
+            anti join ranked using (store_code, business_date)
+        )"""
+    )
     winners = connection.execute("select distinct batch_id from moved order by 1").fetchall()
     for (winner,) in winners:
         owner = folder if winner == meta.batch_id else _accepted_again(settings, contracts, winner)
         _insert_sales(connection, contract, read_meta(owner), owner)
+        accepted = literal(str(owner / "accepted.parquet"))
+        keep_profiles(
+            connection,
+            f"""(from read_parquet({accepted}) where (store_code, business_date) in (
+                select (store_code, business_date) from moved where batch_id = {literal(winner)}))""",
+        )
     counts = connection.execute(
         f"""select coalesce(sum(count_rows) filter (where status = 'CURRENT'), 0),
             coalesce(sum(count_rows) filter (where status <> 'CURRENT'), 0),
@@ -563,8 +578,9 @@ def write_reference(
         "complaint_event": "occurred_at::date",
     }
     queries = {
-        "volume": "select business_date, store_code, count_rows from ops.store_day "
-        "where status = 'CURRENT' and count_rows > 0",
+        "volume": "select business_date, store_code, count_rows, p.* exclude (business_date, "
+        "store_code) from ops.store_day left join ops.store_day_profile as p "
+        "using (business_date, store_code) where status = 'CURRENT' and count_rows > 0",
         "known": "select distinct 'card' as kind, card_no as code from raw.member_card "
         "union all select distinct 'product', sku_code from raw.product "
         "union all select distinct 'store', store_code from raw.store",

@@ -18,6 +18,7 @@ from kehu.clock import now
 from kehu.errors import KehuError, Locked
 from kehu.extract.typing import quoted
 from kehu.feeds import Contract
+from kehu.gate.profile import fill_profiles
 from kehu.machine import told
 from kehu.settings import Settings
 
@@ -214,6 +215,10 @@ create table if not exists ops.decision(
     batch_id varchar, line_no bigint, action varchar, rule_id varchar, who varchar, "at" timestamp,
     reason varchar, is_current boolean
 );
+create table if not exists ops.store_day_profile(
+    store_code varchar, business_date date, count_receipts bigint, net_amount decimal(38, 2),
+    count_card_lines bigint, count_return_lines bigint, count_twin_receipts bigint
+);
 create table if not exists ops.feed(
     feed varchar, feed_group varchar, has_pii boolean, is_by_store boolean
 );
@@ -226,8 +231,13 @@ create table if not exists ops.rule(
 # what brings an older warehouse forward: version it comes from -> what to do
 MIGRATIONS: dict[int, Callable[[duckdb.DuckDBPyConnection], None]] = {
     1: lambda c: _run(c, "alter table ops.batch add column if not exists waived varchar"),
-    2: lambda c: _run(c, "alter table quarantine.row add column if not exists decision varchar"),
+    2: lambda c: _to_3(c),
 }
+
+
+def _to_3(connection: duckdb.DuckDBPyConnection) -> None:
+    _run(connection, "alter table quarantine.row add column if not exists decision varchar")
+    fill_profiles(connection)
 
 
 def _run(connection: duckdb.DuckDBPyConnection, statement: str) -> None:

@@ -201,7 +201,7 @@ def of_day(day: str, counts: dict[str, int]) -> str:
 
 
 # what the warehouse holds already: Tuesdays, Wednesdays and Thursdays before AS_OF, a Friday
-KNOWN_STORES = ["V1", "V2", "V3"]
+KNOWN_STORES = [f"V{n}" for n in range(1, 10)]
 VOLUMES = [
     *[(d, "V1", 200) for d in ("2017-02-21", "2017-02-28", "2017-03-07", "2017-03-14")],
     *[(d, "V1", 200) for d in ("2017-03-01", "2017-03-08", "2017-03-15", "2017-03-22")],
@@ -212,6 +212,26 @@ VOLUMES = [
     ],
     ("2017-03-30", "V3", 300),
 ]
+SUNDAYS = ("2017-02-26", "2017-03-05", "2017-03-12", "2017-03-19")
+SATURDAYS = ("2017-02-25", "2017-03-04", "2017-03-11", "2017-03-18")
+# store → receipts, net amount, lines with a card, return lines of each of its Saturdays of 100 lines
+PROFILES = {
+    "V5": (1, 1000, 60, 0),
+    "V6": (1, 1000, 100, 0),
+    "V7": (1, 1000, 100, 0),
+    "V8": (20, 1000, 100, 0),
+}
+
+
+def of_saturday(store: str, count: int, *changes: str) -> str:
+    """Lines of the Saturday after those, with cells changed; `n` counts the lines."""
+    changed = ", ".join(
+        [f"'{store}' as store_code", "date '2017-03-25' as business_date", *changes]
+    )
+    return f"select base.* replace ({changed}) from base, range(1, {count} + 1) as r(n)"
+
+
+LINE, RECEIPT = "n::integer as line_no", "'R' || n as receipt_no"
 
 CARD = "case when {when} then 'K9' else card_no end as card_no"
 PRODUCT = "case when {when} then 'P9' else sku_code end as sku_code"
@@ -239,9 +259,50 @@ FEED_MUTATIONS: dict[str, Mutation] = {
         set(),
         described={"manifest_control_sum": "10.01", "control_sum": "10.00", "control_unparsed": 1},
     ),
-    "few lines of a day": Mutation("sales_line", {"day_volume"}, of_day("2017-03-29", {"V1": 59})),
+    "few lines of a day": Mutation(
+        "sales_line",
+        {"day_volume", "chain_day_volume", "store_day_volume"},
+        of_day("2017-03-29", {"V1": 59}),
+    ),
     "few lines of an older day": Mutation(
-        "sales_line", {"day_volume_older"}, of_day("2017-03-21", {"V1": 59})
+        "sales_line",
+        {"day_volume_older", "chain_day_volume", "store_day_volume"},
+        of_day("2017-03-21", {"V1": 59}),
+    ),
+    "fewer lines of a day than its stores have": Mutation(
+        "sales_line",
+        {"chain_day_volume", "store_day_volume"},
+        of_day("2017-03-26", {"V4": 50}),
+    ),
+    "no cards in a store": Mutation(
+        "sales_line",
+        {"store_day_cards"},
+        of_saturday("V5", 100, LINE, "null::varchar as card_no"),
+    ),
+    "returns in a store": Mutation(
+        "sales_line",
+        {"store_day_returns"},
+        of_saturday(
+            "V6", 100, LINE, "case when n <= 30 then 'RETURN' else 'SALE' end as receipt_type"
+        ),
+    ),
+    "cents in a store": Mutation(
+        "sales_line",
+        {"store_day_value"},
+        of_saturday("V7", 100, LINE, "(net_amount * 100)::decimal(18, 2) as net_amount"),
+    ),
+    "one line of each receipt": Mutation(
+        "sales_line",
+        {"store_day_basket"},
+        of_saturday("V8", 100, RECEIPT, "timestamp '2017-03-25' + to_minutes(n) as sold_at"),
+    ),
+    "receipts twice under other numbers": Mutation(
+        "sales_line",
+        {"doubled_receipts"},
+        of_saturday("V9", 20, RECEIPT, "timestamp '2017-03-25' + to_minutes(n // 4) as sold_at"),
+    ),
+    "as it should be: fewer than twenty receipts, all alike": Mutation(
+        "sales_line", set(), of_saturday("V9", 19, RECEIPT)
     ),
     "few lines of a store": Mutation(
         "sales_line", {"store_day_volume"}, of_day("2017-03-30", {"V2": 19})
@@ -287,6 +348,12 @@ SEVERITY = {
     "day_volume": "critical",
     "day_volume_older": "warning",
     "store_day_volume": "warning",
+    "chain_day_volume": "warning",
+    "store_day_cards": "warning",
+    "store_day_returns": "warning",
+    "store_day_value": "warning",
+    "store_day_basket": "warning",
+    "doubled_receipts": "warning",
     "unknown_cards": "warning",
     "unknown_products": "warning",
     "unknown_stores": "warning",
@@ -325,9 +392,14 @@ def write_reference(house: House) -> None:
     house.settings.reference.mkdir(parents=True, exist_ok=True)
     with duckdb.connect() as connection:
         connection.execute(
-            "create table volume(business_date date, store_code varchar, count_rows bigint)"
+            "create table volume(business_date date, store_code varchar, count_rows bigint, "
+            "count_receipts bigint, net_amount decimal(38, 2), count_card_lines bigint, "
+            "count_return_lines bigint)"
         )
-        connection.executemany("insert into volume values (?, ?, ?)", VOLUMES)
+        rows = [(*volume, None, None, None, None) for volume in VOLUMES]
+        rows += [(day, store, 100, *p) for day in SATURDAYS for store, p in PROFILES.items()]
+        rows += [(day, "V4", 100, None, None, None, None) for day in SUNDAYS]
+        connection.executemany("insert into volume values (?, ?, ?, ?, ?, ?, ?)", rows)
         connection.execute(f"copy volume to '{house.settings.reference}/volume.parquet'")
         connection.execute("create table known(kind varchar, code varchar)")
         connection.executemany("insert into known values ('store', ?)", [[s] for s in KNOWN_STORES])
@@ -427,6 +499,7 @@ def test_an_expectation_that_errors_fails_for_every_batch_of_its_feed(
     house, bases = judged_house
     project = tmp_path / "project"
     shutil.copytree(SUITES, project / "expectations" / "suites")
+    shutil.copytree(PROJECT / "seeds", project / "seeds")
     path = project / "expectations" / "suites" / "store.json"
     suite = json.loads(path.read_text())
     broken = {

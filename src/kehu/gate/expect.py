@@ -23,6 +23,7 @@ from sqlalchemy import Engine
 from kehu.errors import KehuError
 from kehu.extract.typing import literal, quoted
 from kehu.feeds import Contract
+from kehu.gate.profile import MEASURES, make_expectations
 from kehu.settings import Settings
 
 
@@ -191,16 +192,16 @@ def make_views(
             # a view, but over many files each query would open them all again
             kind = "table" if len(paths) > MANY_FILES else "view"
             connection.execute(f"create {kind} {feed} as {source}")
+        _make_parameters(connection, settings, as_of)
         for name, columns in REFERENCES.items():
             path = settings.reference / f"{name}.parquet"
-            source = (
-                f"select * from read_parquet({literal(str(path))})"
-                if path.exists()
-                else "select "
-                + ", ".join(f"null::{t} as {c}" for c, t in columns.items())
-                + " where false"
+            found_columns = set(pq.read_schema(path).names) if path.exists() else set()
+            listed = ", ".join(  # what an earlier version wrote may lack a column
+                f"{c}::{t} as {c}" if c in found_columns else f"null::{t} as {c}"
+                for c, t in columns.items()
             )
-            connection.execute(f"create view reference_{name} as {source}")
+            source = f"from read_parquet({literal(str(path))})" if path.exists() else "where false"
+            connection.execute(f"create view reference_{name} as select {listed} {source}")
         for name, feed, column in (
             ("card", "member_card", "card_no"),
             ("product", "product", "sku_code"),
@@ -210,32 +211,55 @@ def make_views(
                 f"create view known_{name} as select code from reference_known where kind = '{name}' "
                 f"union select {column} from {feed}"
             )
-        connection.execute(
-            """create view store_day_volume as
-            with arrived as (
-                -- two versions of a store-day in one run are one store-day
-                select business_date, store_code, max(count_rows) as count_rows, true as is_new
-                from (
-                    select _batch_id, business_date, store_code, count(*) as count_rows
-                    from sales_line group by all
-                )
-                group by business_date, store_code
-            )
-            select * from arrived
-            union all
-            select business_date, store_code, count_rows, false
-            from reference_volume as v
-            anti join arrived using (business_date, store_code)"""
-        )
+        make_expectations(connection)
     finally:
         connection.close()
 
 
 REFERENCES: dict[str, dict[str, str]] = {
-    "volume": {"business_date": "date", "store_code": "varchar", "count_rows": "bigint"},
+    "volume": {
+        "business_date": "date",
+        "store_code": "varchar",
+        "count_rows": "bigint",
+        **MEASURES,
+    },
     "known": {"kind": "varchar", "code": "varchar"},
     "newest": {"feed": "varchar", "newest_on": "date"},
 }
+
+
+def _make_parameters(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, as_of: date
+) -> None:
+    """What the suites compare with: `param('name')` as a number, and the holidays of the company."""
+    seeds = settings.project / "seeds"
+    if not (seeds / "param.csv").exists():
+        raise KehuError(f"{seeds / 'param.csv'} is missing; the checks have their thresholds there")
+    scope, day = literal(settings.param_scope), f"date {literal(as_of.isoformat())}"
+    connection.execute(
+        f"""create table parameter as
+        select name, value from read_csv({literal(str(seeds / "param.csv"))}, all_varchar = true)
+        where valid_from::date <= {day} and {day} < valid_to::date and scope in ('default', {scope})
+        qualify row_number() over (
+            partition by name order by scope = {scope} desc, valid_from desc
+        ) = 1"""
+    )
+    connection.execute(
+        """create macro param(wanted) as (
+            select coalesce(max(try_cast(value as double)),
+                error('seeds/param.csv has no number for ' || wanted || ' on this night'))
+            from parameter where name = wanted
+        )"""
+    )
+    calendar = literal(str(seeds / "calendar.csv"))
+    connection.execute(
+        f"""create table holiday as
+        select date_on::date as date_on, any_value(holiday_name) as holiday_name
+        from read_csv({calendar}, all_varchar = true)
+        where calendar = (select value from parameter where name = 'calendar') group by date_on"""
+        if (seeds / "calendar.csv").exists()
+        else "create table holiday(date_on date, holiday_name varchar)"
+    )
 
 
 MANY_FILES = 20
