@@ -34,7 +34,11 @@ where
     columns.table_catalog = 'marts'
     and columns.table_schema in ('core', 'marts')
     and (
-        personal.column_name is not null
+        (
+            personal.column_name is not null
+            -- the words of a rule, not of a complaint
+            and not (columns.table_name = 'mart_data_quality' and columns.column_name = 'description')
+        )
         or (
             columns.column_name like '%amount'
             and columns.data_type <> 'DECIMAL(18,2)'

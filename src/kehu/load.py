@@ -8,6 +8,7 @@ arrival ends in the same rows. Versioned feeds keep every version, events are ke
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -109,7 +110,8 @@ def load_batch(
         record_delivery(connection, settings, meta, status, result.rows_in, run_id)
         connection.execute("commit")
     except BaseException:
-        connection.execute("rollback")
+        with suppress(duckdb.Error):  # a commit that failed, as on a full disk, has rolled back
+            connection.execute("rollback")
         raise
     return result
 

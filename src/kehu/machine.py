@@ -101,11 +101,21 @@ def in_text(text: str, settings: Settings, path: str | None = None) -> MachineFa
         return _no_permission(path, found[0])
     if found := _SAYS_DAMAGED.search(text):
         line = next(line for line in text.splitlines() if found[0] in line)
-        return MachineFault(
-            f"{path or f'a file in {settings.home}'} is damaged ({line.strip()}). What was published "
-            "stays; `kehu rebuild` makes everything else again from the archive"
-        )
+        return damaged(path, line.strip(), settings)
     return None
+
+
+def damaged(path: str | None, reason: str, settings: Settings) -> MachineFault:
+    """What to say of a file that Kehu wrote and that is not whole any more."""
+    remedy = "`kehu rebuild` makes everything else again from the archive"
+    if path and Path(path).is_relative_to(settings.batches):
+        remedy = "run again: it is made anew from the archive"
+    elif path and Path(path).is_relative_to(settings.archive):
+        remedy = "put it back from a backup: nothing else can make it again"
+    return MachineFault(
+        f"{path or f'a file in {settings.home}'} is damaged ({reason}). What was published stays; "
+        f"{remedy}"
+    )
 
 
 def _path_in(text: str) -> str | None:

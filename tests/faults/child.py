@@ -6,7 +6,10 @@ child is forked from it, so that it lives and dies like a `kehu` of its own, but
 
 from __future__ import annotations
 
+import ctypes
 import os
+import resource
+import shutil
 import signal
 import sys
 import threading
@@ -15,7 +18,7 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
-from pathlib import Path
+from multiprocessing.connection import Connection
 from typing import Any
 
 warnings.filterwarnings("ignore")
@@ -23,10 +26,12 @@ os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
 import great_expectations  # noqa: E402, F401  (imported here so that no child imports it)
 import sklearn.linear_model  # noqa: E402, F401
+import typer  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 import kehu.score.run  # noqa: E402
 from kehu import cli, console, night  # noqa: E402
+from kehu.console import for_operators  # noqa: E402
 from kehu.feeds import read_contracts  # noqa: E402
 from kehu.settings import Settings  # noqa: E402
 
@@ -45,21 +50,41 @@ def main(
     work: Callable[..., Any],
     arguments: tuple[Any, ...],
     environment: dict[str, str],
-    said: Path,
+    says: Connection,
     dies_before: int | None,
 ) -> None:
     """Do `work`; `dies_before` counts the deed on the file system that SIGKILL comes before."""
     os.setsid()  # so that what it starts dies with it
-    descriptor = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
+    for descriptor in (1, 2):
+        os.dup2(says.fileno(), descriptor)
+    says.close()
     sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
     console.out.file, console.err.file = sys.stdout, sys.stderr
     os.environ.update(environment)
+    if largest := environment.get("FAULTS_LARGEST_FILE"):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(largest), resource.RLIM_INFINITY))
+    if "FAULTS_OBEYS_MODES" in environment:
+        _obey_modes()
     if dies_before is not None:
         _die_before(dies_before)
-    work(*arguments)
+    try:
+        work(*arguments)
+    except typer.Exit as ended:
+        sys.exit(ended.exit_code)
+
+
+def _obey_modes() -> None:
+    """Make permission bits count for root as for anybody: take CAP_DAC_* and CAP_FOWNER away."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this process
+    sets = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable, twice 32 bits of each
+    if libc.capget(header, sets) == 0:
+        for at in (0, 1, 2):
+            sets[at] &= ~0b1110
+        if libc.capset(header, sets) == 0:
+            return
+    raise OSError(ctypes.get_errno(), "capabilities can not be taken away")
 
 
 def _die_before(deed: int) -> None:
@@ -78,6 +103,7 @@ def _die_before(deed: int) -> None:
     sys.addaudithook(watch)
 
 
+@for_operators
 def take_in(groups: tuple[str, ...], as_of: date) -> None:
     """The night's steps up to the load, group by group, as the DAGs of the feeds run them."""
     for group in groups:
@@ -89,17 +115,26 @@ def take_in(groups: tuple[str, ...], as_of: date) -> None:
         night.load(group, run_id)
 
 
-def read_and_judge(as_of: date, run_id: str) -> None:
-    """The steps before the load, so that `load` can be done alone."""
+@for_operators
+def read(run_id: str) -> None:
+    """The steps before the gate."""
     for chunk in night.plan(night.ALL, run_id):
         night.extract(chunk)
+
+
+@for_operators
+def judge(as_of: date, run_id: str) -> None:
+    """The gate alone, as Airflow runs it."""
     night.gate(night.ALL, as_of, run_id)
 
 
+@for_operators
 def load(run_id: str) -> None:
+    """The load alone, as Airflow runs it."""
     night.load(night.ALL, run_id)
 
 
+@for_operators
 def replay(batches: list[str], as_of: date) -> None:
     """Archived batches are judged and loaded once more, as an operator asks for it."""
     run_id = night.new_run_id(Settings())
@@ -109,6 +144,27 @@ def replay(batches: list[str], as_of: date) -> None:
     night.load(night.ALL, run_id)
 
 
+class _EnoughError(Exception):
+    pass
+
+
+def rebuild_to_the_load(as_of: date) -> None:
+    """`kehu rebuild` as far as its load: what it set aside is forgotten, as at its end."""
+
+    def enough(*_: Any, **__: Any) -> None:
+        aside = Settings().home / "before-rebuild"
+        shutil.rmtree(aside)
+        aside.mkdir()
+        raise _EnoughError
+
+    night.transform = enough  # type: ignore[assignment]  # in this process, which ends with it
+    try:
+        night.rebuild(as_of)
+    except _EnoughError:
+        return
+
+
+@for_operators
 def build(step: str, as_of: date, run_id: str) -> None:
     """One step of the night after the load: core, score, marts, audit or publish."""
     if step in ("core", "marts"):

@@ -9,9 +9,11 @@ import os
 import random
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
@@ -67,6 +69,24 @@ class Ended:
         return self.exit == -signal.SIGKILL
 
 
+class _Said:
+    """What a process prints, through a pipe: a file could not grow where the disk is full."""
+
+    def __init__(self, reader: Connection) -> None:
+        self._reader, self._heard = reader, bytearray()
+        self._thread = threading.Thread(target=self._listen)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        while heard := os.read(self._reader.fileno(), 1 << 16):
+            self._heard += heard
+
+    def text(self) -> str:
+        self._thread.join()
+        self._reader.close()
+        return self._heard.decode(errors="replace")
+
+
 @dataclass
 class Installation:
     """A home and a landing folder, and processes that work on them."""
@@ -94,8 +114,11 @@ class Installation:
             "KEHU_SETTLE_SECONDS": "0",
             **self.environment,
         }
-        said = self.root / "said.txt"
-        return _forked(child.main, (work, arguments, environment, said, dies_before))
+        reader, writer = _server.Pipe(duplex=False)
+        self._said = _Said(reader)
+        process = _forked(child.main, (work, arguments, environment, writer, dies_before))
+        writer.close()
+        return process
 
     def run(self, work: Callable[..., Any], *arguments: Any) -> Ended:
         """To its end, whatever that is."""
@@ -134,11 +157,10 @@ class Installation:
 
     def _ended(self, process: ForkServerProcess, started: float, known: int) -> Ended:
         process.join()
-        said = self.root / "said.txt"
         assert process.exitcode is not None
         return Ended(
             exit=process.exitcode,
-            said=said.read_text(errors="replace") if said.exists() else "",
+            said=self._said.text(),
             seconds=time.perf_counter() - started,
             landed=_open_step(self.journal()[known:]),
         )

@@ -1,245 +1,211 @@
-"""SIGKILL of the whole process group of a real night, then running again: the same rows.
+"""A night that is killed in every step, and whose disk is full in every step, ends in the same rows.
 
-The sample is three days of real sales. A chain starts where two nights are published and the third
-day has just arrived, is killed in several steps one after the other, then runs to its end and is
-compared with a night that nobody disturbed. Moments are random within the step that is aimed at, and
-where each kill landed is read from the journal, not from the aim.
+A chain starts where one night is published and the files of the next have just arrived. Real processes
+are killed with SIGKILL, their dbt with them, each step several times at random moments; where each
+kill landed is read from the journal, not from the aim. Between them the disk is full. Then the night
+runs to its end, while a second one is refused, and is compared with a night that nobody disturbed.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
+import hashlib
 import random
 import shutil
-import signal
 import subprocess
-import sys
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable
-from datetime import date
+from collections.abc import Callable, Iterator
+from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
-import duckdb
 import pytest
-from nights import KEHU, differences, environment, marts_of, night, run
+from faults import child
+from faults.disk import Disk, can_mount, disk_of
+from faults.harness import Installation, group_of, spread
+from faults.histories import state_differences
+from faults.retailer import LAST, Retailer
+from nights import KEHU, differences, environment, marts_of, night
 
-ROOT = Path(__file__).resolve().parents[2]
-DAYS = [date(2017, 3, 1), date(2017, 3, 2), date(2017, 3, 3)]
-LAST = DAYS[-1]
-STEPS = {
-    "load": ("load:all",),
-    "dbt": ("dbt:core", "score", "dbt:marts"),
-    "publish": ("publish",),
-    "before": ("plan:all", "extract", "gate:all"),
-}
-# Two chains for `make test`, 20 kills: each goes forward through the night. `load alone` kills the
-# load as Airflow runs it, in a process of its own.
-CHAIN = [
-    *["before"] * 2,
-    "load",
-    *["load alone"] * 3,
-    "dbt:core",
-    "score",
-    "dbt:marts",
-    "publish",
-]
-
-
-def drop(landing: Path, first: date, last: date) -> None:
-    for script in ("complete_journey.py", "simulate_service.py"):
-        masters = first == DAYS[0]
-        feeds = (["--feeds", "sales_line"] if not masters else []) if script.startswith("c") else []
-        subprocess.run(
-            [sys.executable, str(ROOT / "scripts" / script), "--landing", str(landing),
-             "--from", first.isoformat(), "--to", last.isoformat(), *feeds],
-            check=True, capture_output=True,
-        )  # fmt: skip
-
-
-def keep_products(landing: Path) -> None:
-    """A sample of three days needs the products that were sold on them, not all 92,331."""
-    with duckdb.connect() as connection:
-        drops = f"read_csv('{landing}/{{}}', all_varchar = true)"
-        sales = drops.format("sales_line/*.csv")
-        products = landing / "product" / "products.csv"
-        kept = connection.execute(
-            f"""select p.* from {drops.format("product/products.csv")} as p
-            where sku_code in (select sku_code from {sales}) order by sku_code"""
-        ).to_arrow_table()
-        connection.register("kept", kept)
-        connection.execute(f"copy kept to '{products}' (header)")
-    manifest = products.with_name("products.csv.manifest.json")
-    manifest.write_text(json.dumps({"rows": kept.num_rows, "generated_at": "2017-01-01T00:00:00"}))
+FIRST_NIGHT = date(2024, 1, 30)
+RUN = "crashes"
+ENOUGH = {"load": 5, "dbt": 5, "publish": 2}
 
 
 @pytest.fixture(scope="module")
-def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two days published, the third in the landing folder."""
-    root = tmp_path_factory.mktemp("crash") / "ready"
-    drop(root / "landing", DAYS[0], DAYS[1])
-    keep_products(root / "landing")
-    night(root / "home", root / "landing", DAYS[1])
-    drop(root / "landing", LAST, LAST)
-    return root
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """One night published, everything else in the landing folder."""
+    house = Installation(tmp_path_factory.mktemp("crash") / "ready")
+    drops = Retailer(0, every_event=True).drops
+    late = datetime(2024, 1, 31)
+    for drop in drops:
+        if drop.generated_at < late:
+            drop.write(house.landing)
+    night(house.home, house.landing, FIRST_NIGHT)
+    for drop in drops:
+        if drop.generated_at >= late:
+            drop.write(house.landing)
+    return house
 
 
 @pytest.fixture(scope="module")
-def undisturbed(ready: Path) -> Path:
-    root = ready.with_name("undisturbed")
-    shutil.copytree(ready, root, symlinks=True)
-    night(root / "home", root / "landing", LAST)
-    return root
+def undisturbed(ready: Installation) -> Installation:
+    house = Installation(ready.root.with_name("undisturbed"))
+    shutil.copytree(ready.root, house.root, symlinks=True)
+    night(house.home, house.landing, LAST)
+    return house
 
 
-def journal(home: Path) -> list[dict[str, object]]:
-    path = home / "log" / "steps.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
-    return [json.loads(line) for line in lines if line.endswith("}")]
+@pytest.fixture
+def disk(ready: Installation, tmp_path: Path) -> Iterator[Disk]:
+    """A copy of what is ready, on a disk that can be full."""
+    house = Installation(tmp_path / "chain")
+    with disk_of(house, 1500, mounted=can_mount(tmp_path / "mount")) as disk:
+        shutil.copytree(ready.root, house.root, symlinks=True, dirs_exist_ok=True)
+        yield disk
 
 
-def durations(home: Path) -> dict[str, float]:
-    """Seconds of each step in the last complete night."""
-    ended = [line for line in journal(home) if line["state"] == "end"]
-    return {str(line["step"]): float(str(line["seconds"])) for line in ended}
+def fingerprint(home: Path) -> tuple[str, dict[str, str]]:
+    """Which publication readers see, and its bytes."""
+    now = (home / "published").resolve()
+    return now.name, {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in now.iterdir()}
 
 
-def landed_in(home: Path, known: int) -> str:
-    """The step that was under way when the process died."""
-    open_steps: dict[str, None] = {}
-    for line in journal(home)[known:]:
-        if line["state"] == "start":
-            open_steps[str(line["step"])] = None
-        else:
-            open_steps.pop(str(line["step"]), None)
-    return next(reversed(open_steps), "between steps")
+class Chain:
+    """Kills of one installation, and where they landed."""
+
+    def __init__(self, house: Installation, seed: int) -> None:
+        self.house, self.dice = house, random.Random(seed)
+        self.landed: Counter[str] = Counter()
+        self.before = fingerprint(house.home)
+
+    def kill(self, times: int, step: str, work: Callable[..., Any], *arguments: Any) -> None:
+        """At random moments of a step; where it came to its end first, once more."""
+        for _ in range(3 * times):
+            wait = spread(self.dice, self.house.seconds_of(step, 1.0))
+            ended = self.house.kill_in(step, wait, work, *arguments)
+            assert ended.exit in (0, -9), ended.said
+            self._count(ended.killed, ended.landed)
+            times -= ended.killed
+            if not times:
+                return
+
+    def kill_at_deeds(self, times: int, most: int, work: Callable[..., Any], *args: Any) -> None:
+        """Before random deeds on the file system."""
+        for _ in range(3 * times):
+            ended = self.house.kill_at_deed(self.dice.randint(1, most), work, *args)
+            self._count(ended.killed, ended.landed)
+            times -= ended.killed
+            if not times:
+                return
+
+    def _count(self, killed: bool, landed: str) -> None:
+        if killed:
+            self.landed[group_of(landed)] += 1
+        if group_of(landed) != "publish":
+            self.nothing_published()
+
+    def nothing_published(self) -> None:
+        """Readers see what they saw, to the byte."""
+        assert fingerprint(self.house.home) == self.before
+
+    def full(self, disk: Disk | None, leave: int, work: Callable[..., Any], *args: Any) -> None:
+        """The step on a full disk: a clear message, an exit code, nothing published, nothing left."""
+        if disk is None:
+            return
+        with disk.full(leave):
+            ended = self.house.run(work, *args)
+        assert ended.exit == 74, f"{work.__name__}{args}: exit {ended.exit}\n{ended.said}"
+        assert "no space left" in ended.said and "free" in ended.said, ended.said
+        assert "Traceback" not in ended.said
+        self.nothing_published()
+        assert not list(self.house.home.glob("publications/.*")), "half a publication is left"
+
+    def live(self, disk: Disk | None = None) -> None:
+        """All steps of the night, one after the other."""
+        kill, house = self.kill, self.house
+        for step in ("plan", "extract", "gate"):
+            kill(1, step, child.take_in, ("all",), LAST)
+        house.must(child.read, RUN)
+        house.must(child.judge, LAST, RUN)
+        self.full(disk, 1 << 15, child.load, RUN)
+        kill(8, "load", child.load, RUN)
+        house.must(child.load, RUN)
+        self.full(disk, 1 << 16, child.build, "core", LAST, RUN)
+        kill(3, "dbt:core", child.build, "core", LAST, RUN)
+        house.must(child.build, "core", LAST, RUN)
+        kill(1, "score", child.build, "score", LAST, RUN)
+        house.must(child.build, "score", LAST, RUN)
+        self.full(disk, 1 << 16, child.build, "marts", LAST, RUN)
+        kill(3, "dbt:marts", child.build, "marts", LAST, RUN)
+        house.must(child.build, "marts", LAST, RUN)
+        house.must(child.build, "audit", LAST, RUN)
+        self.full(disk, 1 << 16, child.build, "publish", LAST, RUN)
+        kill(2, "publish", child.build, "publish", LAST, RUN)
+        self.kill_at_deeds(3, 12, child.build, "publish", LAST, RUN)
 
 
-def judged(root: Path) -> str:
-    """A run whose files are read and judged, to be loaded; made once for kills that follow closely."""
-    kept = root / "judged"
-    if not kept.exists():
-        said = run(root / "home", root / "landing", "extract").stdout
-        name = said.rpartition("run ")[2].strip()
-        run(root / "home", root / "landing", "gate", name, "--as-of", LAST.isoformat())
-        kept.write_text(name)
-    return kept.read_text()
-
-
-def kill_once(root: Path, aim: str, dice: random.Random, seconds: dict[str, float]) -> str | None:
-    """Start a night, SIGKILL its process group at a random moment of a step.
-
-    Returns the step that it landed in; None where the process came to its end first.
-    """
-    home, landing = root / "home", root / "landing"
-    arguments = ["night", "--as-of", LAST.isoformat()]
-    if aim == "load alone":
-        arguments = ["load", judged(root)]
-    else:
-        (root / "judged").unlink(missing_ok=True)
-    known = len(journal(home))
-    process = subprocess.Popen(
-        [KEHU, *arguments],
-        env=environment(home, landing),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        if aim == "before":
-            time.sleep(dice.uniform(0.2, 4))
-        else:
-            wanted = "load:all" if aim.startswith("load") else aim
-            while process.poll() is None and not any(
-                line["step"] == wanted and line["state"] == "start"
-                for line in journal(home)[known:]
-            ):
-                time.sleep(0.003)
-            time.sleep(dice.uniform(0, 0.9) * seconds.get(wanted, 1.0))
-        if process.poll() is not None:
-            return None
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    return landed_in(home, known)
-
-
-def group(step: str) -> str:
-    return next((g for g, names in STEPS.items() if step.startswith(names)), "between steps")
-
-
-def run_chains(
-    ready: Path, undisturbed: Path, chains: list[list[str]], seed: int
-) -> tuple[Counter[str], list[str]]:
-    """Run chains of kills; returns where they landed, and every difference after running again."""
-    dice = random.Random(seed)
-    seconds = durations(undisturbed / "home")
-    landed: Counter[str] = Counter()
-    found: list[str] = []
-    for number, chain in enumerate(chains):
-        root = ready.with_name(f"chain{number}")
-        shutil.copytree(ready, root, symlinks=True)
-        before = marts_of(root / "home").resolve()
-        for aim in chain:
-            step = kill_once(root, aim, dice, seconds)
-            if step is None:
-                continue  # it came to its end before the kill
-            landed[group(step)] += 1
-            if group(step) != "publish" and marts_of(root / "home").resolve() == before:
-                assert (before.parent / "manifest.json").exists(), "the previous publication stays"
-        night(root / "home", root / "landing", LAST)
-        found += [
-            f"chain {number} ({', '.join(chain)}): {d}"
-            for d in differences(marts_of(undisturbed / "home"), marts_of(root / "home"))
-        ]
-        shutil.rmtree(root)
-    return landed, found
-
-
-def enough(landed: Counter[str], kills: int) -> bool:
-    return (
-        sum(landed.values()) >= kills
-        and landed["load"] >= 5
-        and landed["dbt"] >= 5
-        and landed["publish"] >= 2
-    )
+def whole_night_beside_another(house: Installation) -> None:
+    """Two `kehu night` at once: the first comes to its end, the second is told who is at work."""
+    first = threading.Thread(target=night, args=(house.home, house.landing, LAST))
+    first.start()
+    lock = house.home / "writer.lock"
+    while first.is_alive() and "night" not in (lock.read_text() if lock.exists() else ""):
+        time.sleep(0.01)
+    second = subprocess.run(
+        [KEHU, "night", "--as-of", LAST.isoformat()],
+        env=environment(house.home, house.landing), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert first.is_alive(), "the first night had ended before the second was refused"
+    first.join()
+    assert second.returncode == 75, second.stdout + second.stderr
+    assert "is being written by process" in second.stderr and "night of" in second.stderr
+    assert "Traceback" not in second.stderr
 
 
 def told(landed: Counter[str]) -> str:
     return ", ".join(f"{step} {count}" for step, count in landed.most_common())
 
 
-def test_killed_nights_end_in_the_same_rows(
-    ready: Path, undisturbed: Path, record_property: Callable[[str, object], None]
+def differing(undisturbed: Installation, house: Installation) -> list[str]:
+    return [
+        *state_differences(undisturbed.home, house.home),
+        *differences(marts_of(undisturbed.home), marts_of(house.home)),
+    ]
+
+
+def test_killed_and_full_nights_end_in_the_same_rows(
+    undisturbed: Installation, disk: Disk, record_property: Callable[[str, object], None]
 ) -> None:
-    landed, found = run_chains(ready, undisturbed, [CHAIN] * 2, seed=20170303)
-    for attempt in range(3):  # where a step ended before its kill
-        if enough(landed, 20):
-            break
-        short = {g: n - landed[g] for g, n in (("load", 5), ("dbt", 5), ("publish", 2))}
-        more = ["load alone"] * max(1, short["load"]) + ["dbt:core"] * max(1, short["dbt"])
-        more += ["publish"] * max(1, short["publish"])
-        again, differing = run_chains(ready, undisturbed, [more], seed=attempt)
-        landed += again
-        found += differing
-    record_property("kills", told(landed))
-    assert found == []
-    assert enough(landed, 20), landed
+    chain = Chain(disk.house, seed=20240204)
+    chain.live(disk)
+    whole_night_beside_another(disk.house)
+    record_property("kills", told(chain.landed))
+    print(told(chain.landed), "on a full tmpfs" if disk.is_mounted else "with a limit of file size")
+    assert differing(undisturbed, disk.house) == []
+    assert sum(chain.landed.values()) >= 20, chain.landed
+    assert all(chain.landed[step] >= least for step, least in ENOUGH.items()), chain.landed
 
 
 @pytest.mark.long
 def test_a_hundred_kills(
-    ready: Path, undisturbed: Path, record_property: Callable[[str, object], None]
+    ready: Installation,
+    undisturbed: Installation,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
 ) -> None:
     landed: Counter[str] = Counter()
     found: list[str] = []
-    for attempt in range(30):
-        more, differing = run_chains(ready, undisturbed, [CHAIN], seed=1000 + attempt)
-        landed += more
-        found += differing
+    for attempt in range(10):
+        house = Installation(tmp_path / f"chain{attempt}")
+        shutil.copytree(ready.root, house.root, symlinks=True)
+        chain = Chain(house, seed=1000 + attempt)
+        chain.live()
+        night(house.home, house.landing, LAST)
+        found += differing(undisturbed, house)
+        landed += chain.landed
+        shutil.rmtree(house.root)
         if sum(landed.values()) >= 100:
             break
     record_property("kills", told(landed))

@@ -27,7 +27,7 @@ import duckdb
 import pyarrow as pa
 from pydantic import BaseModel
 
-from kehu.errors import FileRefused
+from kehu.errors import FileRefused, MachineFault
 from kehu.extract import correct
 from kehu.extract import delivery as deliveries
 from kehu.extract.delivery import Archived, Correction, Delivery
@@ -89,8 +89,12 @@ def folder_of(settings: Settings, feed: str, batch_id: str) -> Path:
 
 
 def read_meta(folder: Path) -> BatchMeta:
-    """The description of an extracted batch."""
-    return BatchMeta.model_validate_json((folder / "meta.json").read_text(encoding="utf-8"))
+    """The description of an extracted batch; MachineFault where it is not whole."""
+    path = folder / "meta.json"
+    try:
+        return BatchMeta.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise MachineFault(f"{path}: is damaged; run again, it is made anew") from None
 
 
 _databases: dict[tuple[int, str, str, int], duckdb.DuckDBPyConnection] = {}
@@ -259,7 +263,7 @@ def _is_current(folder: Path, meta: BatchMeta) -> bool:
         return False
     try:
         kept = read_meta(folder)
-    except ValueError:  # half written where the power went
+    except MachineFault:
         return False
     same = (
         "contract_digest",

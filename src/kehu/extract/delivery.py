@@ -18,10 +18,10 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from kehu.errors import FileRefused, KehuError
+from kehu.errors import FileRefused, KehuError, MachineFault
 from kehu.extract.landing import Landed, Landing
 from kehu.feeds import Contract
-from kehu.files import write_atomically
+from kehu.files import replace_durably, write_atomically
 from kehu.settings import Settings
 
 MANIFEST_SUFFIX = ".manifest.json"
@@ -374,10 +374,17 @@ def archive(settings: Settings, delivery: Delivery) -> tuple[str, Path]:
     sha256, temporary = receive(settings, delivery)
     folder = settings.archive / delivery.feed / sha256[:2]
     folder.mkdir(parents=True, exist_ok=True)
+    source = delivery.source
+    if source.is_relative_to(settings.archive) and not source.name.startswith(f"{sha256}."):
+        temporary.unlink()
+        raise MachineFault(
+            f"{source}: is damaged, its bytes are not those of {delivery.path} that arrived; put it "
+            "back from a backup, or have the file sent again"
+        )
     kept = next((p for p in folder.glob(f"{sha256}.*") if p.suffix != ".json"), None)
-    if kept is None:
-        kept = folder / f"{sha256}{_ending(delivery.path)}"
-        os.replace(temporary, kept)
+    if kept is None or kept.stat().st_size != temporary.stat().st_size:  # cut: mended by this copy
+        kept = kept or folder / f"{sha256}{_ending(delivery.path)}"
+        replace_durably(temporary, kept)
     else:
         temporary.unlink()
     return sha256, kept
@@ -427,8 +434,11 @@ def settle_card(
 
 
 def read_card(path: Path) -> Archived:
-    """The archive's card of one batch."""
-    return Archived.model_validate_json(path.read_text(encoding="utf-8"))
+    """The archive's card of one batch; MachineFault where it is not whole."""
+    try:
+        return Archived.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise MachineFault(f"{path}: is damaged; put it back from a backup") from None
 
 
 def card_of(settings: Settings, batch: str) -> Archived:

@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 from pydantic import BaseModel
 
+from kehu.errors import MachineFault
 from kehu.extract.batch import BatchMeta, read_meta, scratch
 from kehu.extract.delivery import Waiver
 from kehu.extract.typing import literal, quoted
@@ -36,8 +37,12 @@ class Verdict(BaseModel):
 
 
 def read_verdict(folder: Path) -> Verdict:
-    """The gate's word on an extracted batch."""
-    return Verdict.model_validate_json((folder / "gate.json").read_text(encoding="utf-8"))
+    """The gate's word on an extracted batch; MachineFault where it is not whole."""
+    path = folder / "gate.json"
+    try:
+        return Verdict.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise MachineFault(f"{path}: is damaged; run again, it is judged anew") from None
 
 
 def judge(
