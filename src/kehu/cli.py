@@ -19,6 +19,7 @@ from kehu.extract.delivery import card_of
 from kehu.extract.typing import literal
 from kehu.feed_cli import feed_app
 from kehu.feeds import Contract, read_contracts
+from kehu.init import init
 from kehu.journal import read_journal
 from kehu.landing_cli import print_waiting
 from kehu.questions import read_questions
@@ -650,11 +651,11 @@ def failing_rows_command(
 
 
 def _audit_query(settings: Settings, check: str) -> str | None:
-    for path in settings.suites.glob("*.*.json"):
+    for name, path in settings.suite_files().items():
         for expectation in json.loads(path.read_text())["expectations"]:
-            if expectation["meta"]["id"] == check:
+            if "." in name and expectation["meta"]["id"] == check:
                 query: str = expectation["kwargs"]["unexpected_rows_query"]
-                qualified = query.replace("{batch}", path.stem)
+                qualified = query.replace("{batch}", name)
                 for schema in ("core", "marts"):
                     qualified = qualified.replace(f" {schema}.", f" marts.{schema}.")
                 return qualified
@@ -703,6 +704,27 @@ def ask_command(number: Annotated[int | None, typer.Argument()] = None) -> None:
     out.print(f"{question.title}\n{question.title_zh}\nMind: {question.trap}", highlight=False)
     _ask_marts(question.sql)
     out.print(question.sql, highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command("init")
+@for_operators
+def init_command(
+    folder: Annotated[Path, typer.Argument(help="The company's own folder.")] = Path(),
+) -> None:
+    """Set up a company's own folder: contracts with comments, landing folders, settings."""
+    made = init(folder)
+    for name in made.written:
+        out.print(f"wrote  {name}", highlight=False)
+    if made.kept:
+        out.print(
+            f"{len(made.kept)} things were there already and are as they were", highlight=False
+        )
+    out.print(
+        f"now: cd {folder}; kehu feed check FILE; drop files into landing/<feed>/; "
+        "kehu night --as-of DATE",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 @app.command("contracts")

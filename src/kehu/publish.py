@@ -49,9 +49,7 @@ HEADLINES = {
 def audit(settings: Settings) -> list[CheckResult]:
     """Great Expectations on what would be published; CheckFailed where a critical one fails."""
     suites = {
-        path.stem: read_suite(path)
-        for path in sorted(settings.suites.glob("*.json"))
-        if "." in path.stem
+        name: read_suite(path) for name, path in settings.suite_files().items() if "." in name
     }
     folder = settings.home / "gx"
     folder.mkdir(parents=True, exist_ok=True)

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 PROJECT = Path(__file__).resolve().parents[2]
+ENV_FILE = "kehu.env"
+
+
+def company_folder() -> Path | None:
+    """The company's own folder (`kehu init`): KEHU_COMPANY, or where we are if settings lie there."""
+    named = os.environ.get("KEHU_COMPANY")
+    folder = Path(named).expanduser() if named else Path()
+    return folder.resolve() if named or (folder / ENV_FILE).is_file() else None
 
 
 class Settings(BaseSettings):
@@ -17,6 +31,8 @@ class Settings(BaseSettings):
     `home` holds everything that Kehu writes, `landing` is where sources drop files, `project` is
     the checkout with models, contracts and seeds. KEHU_LANDING=s3://bucket/prefix makes the landing
     place a bucket: then `landing_bucket` holds `bucket/prefix`, and `landing` means nothing.
+    `company` is a company's own folder; its `kehu.env` gives what the environment does not, its
+    contracts, suites and seeds take the place of the project's, and paths are relative to it.
     """
 
     model_config = SettingsConfigDict(env_prefix="KEHU_", extra="ignore")
@@ -37,6 +53,22 @@ class Settings(BaseSettings):
     settle_seconds: float = Field(default=5, ge=0, le=600)
     unpacked_gigabytes: float = Field(default=20, gt=0)  # what one ZIP archive or workbook may hold
     clock_may_go_back: bool = False
+    company: Path | None = Field(default_factory=company_folder)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        folder = company_folder()
+        if folder is None:
+            return init_settings, env_settings
+        file = DotEnvSettingsSource(settings_cls, env_file=folder / ENV_FILE)
+        return init_settings, env_settings, file
 
     @model_validator(mode="before")
     @classmethod
@@ -50,7 +82,12 @@ class Settings(BaseSettings):
     @field_validator("home", "landing", "project")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().resolve()
+        return ((company_folder() or Path()) / value.expanduser()).resolve()
+
+    @field_validator("company")
+    @classmethod
+    def _from_where_we_are(cls, value: Path | None) -> Path | None:
+        return value.expanduser().resolve() if value else None
 
     @property
     def warehouse(self) -> Path:
@@ -94,8 +131,16 @@ class Settings(BaseSettings):
 
     @property
     def contracts(self) -> Path:
-        return self.project / "expectations" / "feeds"
+        own = self.company / "expectations" / "feeds" if self.company else None
+        return own if own and own.is_dir() else self.project / "expectations" / "feeds"
 
     @property
     def suites(self) -> Path:
         return self.project / "expectations" / "suites"
+
+    def suite_files(self) -> dict[str, Path]:
+        """The suites by name; one of the company's takes the place of a shipped one."""
+        folders = [self.suites]
+        if self.company:
+            folders.append(self.company / "expectations" / "suites")
+        return {p.stem: p for folder in folders for p in sorted(folder.glob("*.json"))}

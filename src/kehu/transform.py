@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import os
 import subprocess
@@ -44,6 +46,59 @@ def outcome_of(settings: Settings) -> Path:
     return settings.home / "dbt" / "outcome.json"
 
 
+def project_folder(settings: Settings) -> Path:
+    """The dbt project: that of the checkout, with a company's own seeds where it has some.
+
+    A seed of the company takes the place of the shipped one; of `param.csv`, a row that of its name and
+    scope.
+    """
+    own = sorted((settings.company / "seeds").glob("*.csv")) if settings.company else []
+    if not own:
+        return settings.project
+    folder = settings.home / "dbt" / "project"
+    seeds = folder / "seeds"
+    seeds.mkdir(parents=True, exist_ok=True)
+    for name in ("dbt_project.yml", "models", "dbt_project"):
+        if (
+            not (folder / name).is_symlink()
+            or (folder / name).readlink() != settings.project / name
+        ):
+            (folder / name).unlink(missing_ok=True)
+            (folder / name).symlink_to(settings.project / name)
+    texts = {p.name: p.read_bytes() for p in (settings.project / "seeds").iterdir() if p.is_file()}
+    for path in own:
+        shipped = texts.get(path.name)
+        if path.name == "param.csv" and shipped is not None:
+            texts[path.name] = _with_rows(shipped, path)
+        else:
+            texts[path.name] = path.read_bytes()
+    for gone in {p.name for p in seeds.iterdir()} - set(texts):
+        (seeds / gone).unlink()
+    for name, text in texts.items():
+        if not (seeds / name).exists() or (seeds / name).read_bytes() != text:
+            write_atomically(seeds / name, text)
+    return folder
+
+
+def _with_rows(shipped: bytes, own: Path) -> bytes:
+    """The shipped parameters, with the company's in the place of those of the same name and scope."""
+    base = list(csv.DictReader(io.StringIO(shipped.decode("utf-8"))))
+    names = list(base[0])
+    rows = list(csv.DictReader(io.StringIO(own.read_text(encoding="utf-8-sig"))))
+    known = {row["name"] for row in base}
+    for number, row in enumerate(rows, start=2):
+        if list(row) != names or None in row.values():
+            raise KehuError(f"{own}: line {number}: the columns are {', '.join(names)}")
+        if row["name"] not in known:
+            raise KehuError(f"{own}: line {number}: there is no parameter {row['name']!r}")
+    taken = {(row["name"], row["scope"]) for row in rows}
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows([r for r in base if (r["name"], r["scope"]) not in taken] + rows)
+    return text.getvalue().encode()
+
+
 def run_dbt(
     settings: Settings, arguments: list[str], as_of: date
 ) -> subprocess.CompletedProcess[str]:
@@ -54,13 +109,14 @@ def run_dbt(
     target = settings.home / "dbt" / "target"
     target.mkdir(parents=True, exist_ok=True)
     set_as_of(settings, as_of)
+    project = project_folder(settings)
     variables = {"param_scope": settings.param_scope}
     outcome_of(settings).unlink(missing_ok=True)
     command = [
         *(sys.executable, "-m", "kehu.dbt_run", str(outcome_of(settings))),
         *arguments,
         "--project-dir",
-        str(settings.project),
+        str(project),
         "--target-path",
         str(target),
         "--log-path",
@@ -71,7 +127,7 @@ def run_dbt(
     return subprocess.run(
         command,
         env=environment(settings),
-        cwd=settings.project,
+        cwd=project,
         capture_output=True,
         text=True,
         check=False,
@@ -154,7 +210,7 @@ def _seeds_stand(settings: Settings) -> bool:
     stand = (
         mark.exists()
         and mark.read_text() == _seeds_digest(settings)
-        and {path.stem for path in (settings.project / "seeds").glob("*.csv")} <= tables
+        and {path.stem for path in (project_folder(settings) / "seeds").glob("*.csv")} <= tables
     )
     if not stand:
         mark.unlink(missing_ok=True)
@@ -166,7 +222,7 @@ def _seeds_mark(settings: Settings) -> Path:
 
 
 def _seeds_digest(settings: Settings) -> str:
-    return _digest(settings.project, "seeds/**/*")
+    return _digest(project_folder(settings), "seeds/**/*")
 
 
 def _prepare(settings: Settings) -> bool:

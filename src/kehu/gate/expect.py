@@ -74,8 +74,9 @@ def validate_feeds(
     make_views(settings, contracts, batches, as_of, database)
     delivered = {batch.feed for batch in batches}
     suites: dict[str, list[dict[str, Any]]] = {}
+    own = settings.suite_files()
     for feed in feeds:
-        expectations = read_suite(settings.suites / f"{feed}.json")
+        expectations = read_suite(own.get(feed, settings.suites / f"{feed}.json"))
         if feed not in delivered:
             expectations = [e for e in expectations if e["meta"].get("judges") == "feed"]
         if expectations:

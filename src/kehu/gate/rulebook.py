@@ -84,8 +84,8 @@ def rules_of(settings: Settings, contract: Contract) -> list[Rule]:
     ):
         add(f"{identity}:{column}", "ROW", column, "critical", says, OTHERWISE)
     add("record:(line)", "ROW", None, "critical", "the line is a record", DIMENSIONS["record"])
-    suite = settings.suites / f"{feed}.json"  # the gate says so where it is missing
-    for expectation in read_suite(suite) if suite.exists() else []:
+    suite = settings.suite_files().get(feed)  # the gate says so where it is missing
+    for expectation in read_suite(suite) if suite else []:
         meta = expectation["meta"]
         kind = "FEED" if meta.get("judges") == "feed" else "BATCH"
         name = meta["id"].rpartition(".")[2]
