@@ -37,7 +37,7 @@ from kehu.files import replace_durably, write_atomically
 from kehu.settings import Settings
 
 SETTLED = ("LOADED", "UNVERIFIED", "SUPERSEDED")
-ROW_GROUP = 50_000
+ROW_GROUP = 20_000  # rows held at once when writing
 
 
 class Collected(BaseModel):

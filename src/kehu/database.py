@@ -152,14 +152,6 @@ class Rows:
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         for batch in self._batches:
-            try:
-                batch.validate(full=True)
-            except pa.ArrowInvalid:
-                raise SourceFailed(
-                    f"a text among the rows {self.count + 1:,} to {self.count + batch.num_rows:,} "
-                    "is not UTF-8: the database declares no encoding, or the wrong one; convert the "
-                    "column in the query, such as convert_from(name::bytea, 'GB18030')"
-                ) from None
             self.count += batch.num_rows
             yield batch
 
@@ -194,7 +186,7 @@ def _no_result(database: Database, error: BaseException) -> SourceFailed:
 
 def _broken(database: Database, rows: int, error: BaseException) -> SourceFailed:
     return SourceFailed(
-        f"{database}: the result ended after {rows:,} rows, before it was complete: "
+        f"{database}: the result ended after about {rows:,} rows, before it was complete: "
         f"{database.told(error)}"
     )
 
@@ -361,13 +353,8 @@ def _mysql(
             while True:
                 try:
                     part = next(parts, None)
-                except (sa.exc.SQLAlchemyError, pymysql.Error, OSError) as error:
+                except (sa.exc.SQLAlchemyError, pymysql.Error, OSError, UnicodeError) as error:
                     raise _broken(database, count, error) from None
-                except UnicodeDecodeError:
-                    raise SourceFailed(
-                        f"{database}: after {count:,} rows a text is not UTF-8; convert it in the "
-                        "query"
-                    ) from None
                 if part is None:
                     whole = True
                     return

@@ -184,7 +184,7 @@ class Source(BaseModel):
     watermark: str | None = None
     look_back_days: int = Field(default=3, ge=0)
     start: date = date(1900, 1, 1)
-    batch_rows: int = Field(default=50_000, ge=1, le=1_000_000)
+    batch_rows: int = Field(default=10_000, ge=1, le=1_000_000)
 
     @field_validator("query")
     @classmethod

