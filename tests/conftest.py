@@ -49,6 +49,9 @@ TOGETHER = {
     "tests/night/test_assertions_can_fail.py": "history",
     "tests/models/test_demo_year.py": "demo year",
     "tests/questions/test_questions.py": "demo year",
+    "tests/collect/test_collect.py": "databases",
+    "tests/collect/test_servers.py": "databases",
+    "tests/dags/test_connections.py": "tests/dags/test_chain.py",
 }
 LONGEST_FIRST = (
     "tests/night/test_crashes.py",
