@@ -15,6 +15,7 @@ from houses import House
 from kehu.settings import PROJECT
 
 Connect = Callable[..., None]
+FEEDS = Path("expectations") / "feeds"
 
 
 @pytest.fixture(scope="session")
@@ -51,26 +52,32 @@ def server(request: pytest.FixtureRequest) -> Server:
     return found
 
 
-@pytest.fixture
-def connect(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Connect:
-    """Give feeds of the house a source: `connect(url, member={"query": ...})`."""
-    project = tmp_path / "project"
-    feeds = project / "expectations" / "feeds"
-    feeds.mkdir(parents=True)
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with contracts that may be changed; one for all, as reading them takes its time."""
+    project = tmp_path_factory.mktemp("project")
     for path in PROJECT.iterdir():
         if path.name != "expectations":
             (project / path.name).symlink_to(path)
-    (project / "expectations" / "suites").symlink_to(PROJECT / "expectations" / "suites")
-    for path in (PROJECT / "expectations" / "feeds").glob("*.yml"):
-        (feeds / path.name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+    shutil.copytree(PROJECT / "expectations", project / "expectations")
+    return project
+
+
+@pytest.fixture
+def connect(house: House, project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connect]:
+    """Give feeds of the house a source: `connect(url, member={"query": ...})`."""
     monkeypatch.setenv("KEHU_PROJECT", str(project))
     house.settings.project = project
+    changed = set()
 
     def connected(url: str, **sources: dict[str, object]) -> None:
         monkeypatch.setenv("KEHU_CONNECTION_ERP", url)
         for feed, source in sources.items():
-            text = (PROJECT / "expectations" / "feeds" / f"{feed}.yml").read_text(encoding="utf-8")
+            changed.add(feed)
+            text = (PROJECT / FEEDS / f"{feed}.yml").read_text(encoding="utf-8")
             block = yaml.safe_dump({"source": {"connection": "erp", **source}}, allow_unicode=True)
-            (feeds / f"{feed}.yml").write_text(text + block, encoding="utf-8")
+            (project / FEEDS / f"{feed}.yml").write_text(text + block, encoding="utf-8")
 
-    return connected
+    yield connected
+    for feed in changed:
+        shutil.copy(PROJECT / FEEDS / f"{feed}.yml", project / FEEDS / f"{feed}.yml")
