@@ -210,7 +210,7 @@ def _binary(names: list[str]) -> SourceFailed:
 @contextmanager
 def _postgresql(settings: Settings, database: Database, query: str) -> Iterator[Rows]:
     import adbc_driver_manager as manager
-    import adbc_driver_postgresql.dbapi as driver  # type: ignore[import-untyped]
+    import adbc_driver_postgresql.dbapi as driver
 
     alive = {
         "connect_timeout": str(CONNECT_SECONDS),
@@ -297,10 +297,10 @@ def _mysql(
     batch_rows: int,
     utc: Callable[[str], bool],
 ) -> Iterator[Rows]:
-    import pymysql  # type: ignore[import-untyped]
+    import pymysql
     import sqlalchemy as sa
-    from pymysql.constants import FIELD_TYPE  # type: ignore[import-untyped]
-    from pymysql.converters import encoders  # type: ignore[import-untyped]
+    from pymysql.constants import FIELD_TYPE
+    from pymysql.converters import encoders
 
     # without decoders the driver hands on the server's own text; only bits have none
     as_text = {**encoders, FIELD_TYPE.BIT: lambda raw: str(int.from_bytes(raw, "big"))}
