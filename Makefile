@@ -10,7 +10,7 @@ export KEHU_HOME ?= var
 export KEHU_LANDING ?= landing
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-airflow test-answers test-long test-faults lint metrics format airflow lock clean
+.PHONY: help install demo demo-chain test test-airflow test-answers test-long test-faults lint metrics format airflow lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -33,6 +33,9 @@ $(STAMP): requirements.lock pyproject.toml
 
 demo: $(STAMP) ## load a real year, run three nights on top, print what came of it
 	@$(BIN)/python scripts/demo.py
+
+demo-chain: $(STAMP) ## simulate a chain with dirty exports, a whole night, hold it against the truth
+	@$(BIN)/python scripts/demo_chain.py
 
 test: $(STAMP) ## everything that must hold: ruff, mypy, layers, Spark SQL, dbt unit tests, pytest
 	@echo "ruff, mypy"
@@ -80,5 +83,5 @@ lock: $(STAMP) ## resolve the dependencies anew
 		--generate-hashes --no-emit-index-url --no-emit-find-links --quiet --output-file requirements.lock
 
 clean: ## remove what the demo made (the warehouse, the drops) and caches; keeps .venv
-	rm -rf var landing .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf var landing chain .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests scripts dags -name __pycache__ -type d -prune -exec rm -rf {} +

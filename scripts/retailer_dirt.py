@@ -145,7 +145,7 @@ def _chinese(column: str) -> Spoil:
 
 def _codes(column: str, rule: int = 24) -> Kind:
     listed = "|".join(CODES_ZH[column])
-    return Kind(f"chinese_{column}", rule, REPAIRED, (column,), _chinese(column), f"^({listed})$")
+    return Kind(f"chinese_{column}", rule, ACCEPTED, (column,), _chinese(column), f"^({listed})$")
 
 
 def _each(
@@ -273,7 +273,7 @@ KINDS: dict[str, list[Kind]] = {
             "eaten_zeros",
             7,
             REPAIRED,
-            ("sku_code", "store_code", "card_no"),
+            ("sku_code", "store_code"),
             lambda t, _: t.lstrip("0"),
             fits="^0+[1-9]",
         ),
@@ -471,6 +471,9 @@ class Spoilt:
     incomplete: Bools = field(default_factory=lambda: np.zeros(0, dtype=bool))
     inserted: list[tuple[int, Sheet, int]] = field(default_factory=list)
     unreadable: Bools = field(default_factory=lambda: np.zeros(0, dtype=bool))  # the net amount
+    changed: list[tuple[str, Ints]] = field(
+        default_factory=list
+    )  # column → rows that were spoilt in it
 
 
 def clean(sheet: Sheet) -> Spoilt:
@@ -667,6 +670,8 @@ class _Work:
         for column, where in parts:
             before = result.raw[column].take(pa.array(where)).to_pylist()
             after = [kind.spoil(text, i) for text, i in zip(before, shape, strict=False)]
+            spoilt = np.asarray([a != b for a, b in zip(before, after, strict=True)], dtype=bool)
+            result.changed.append((column, where[spoilt]))
             right: list[str] | None = None
             if kind.value is not None:
                 right = after if kind.value == "*" else [kind.value] * len(after)

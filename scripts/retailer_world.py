@@ -463,10 +463,8 @@ class Chain:
         latin = pc.if_else(pc.equal(latin, ""), name, joined(latin, " XX"))
         name = pc.if_else(pa.array(again & (spelt == 2) & (roll < 0.006)), latin, name)
         name = pc.if_else(pa.array(self.is_company), joined(family, "氏商贸有限公司"), name)
-        unknown = rng.choice(4, n, p=[0.9, 0.04, 0.03, 0.03])
-        born = days_text(birth)
-        for code, text in ((1, ""), (2, "1900-01-01"), (3, "1970-01-01")):
-            born = pc.if_else(pa.array(unknown == code), text, born)
+        birth += birth == 0  # 1970-01-01 stands for "unknown" in many forms
+        born = blank_where(days_text(birth), rng.random(n) < 0.06)
         enrolled = (start + self.enrol_day) * 86400 + rng.integers(30_000, 72_000, n)
         ids = joined("M", pc.utf8_lpad(numbers(np.arange(1, n + 1)), 8, "0"))
         cards = joined("0086", pc.utf8_lpad(numbers(np.arange(n) + 10_000_000), 8, "0"))
