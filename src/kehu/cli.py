@@ -22,6 +22,7 @@ from kehu.feeds import Contract, read_contracts
 from kehu.init import init
 from kehu.journal import read_journal
 from kehu.landing_cli import print_waiting
+from kehu.quality_cli import quality_command
 from kehu.questions import read_questions
 from kehu.settings import Settings
 from kehu.source_cli import source_app
@@ -36,6 +37,7 @@ quarantine_app = typer.Typer(
     help="Rows that were refused, with the reason.", invoke_without_command=True
 )
 app.add_typer(quarantine_app, name="quarantine")
+app.command("quality")(quality_command)
 app.add_typer(source_app, name="source")
 app.add_typer(feed_app, name="feed")
 

@@ -21,13 +21,13 @@ from typing import Any
 
 import duckdb
 
-from kehu import corrections, warehouse
+from kehu import alert, corrections, quality_report, warehouse
 from kehu import load as loading
 from kehu import publish as publishing
 from kehu import transform as transforming
 from kehu.clock import now
 from kehu.collect import collect_feed
-from kehu.errors import CheckFailed, KehuError, SourceFailed
+from kehu.errors import CheckFailed, KehuError, Locked, SourceFailed
 from kehu.extract import delivery as deliveries
 from kehu.extract.batch import extract_all, folder_of, read_meta
 from kehu.extract.delivery import Delivery, Left
@@ -382,8 +382,24 @@ def load(group: str, run_id: str) -> dict[str, Any]:
         write_rulebook(connection, settings, contracts, as_of)
         loading.write_reference(connection, settings, contracts)
         facts["batches"] = len(results)
+        causes = _causes_of_load(connection, settings, contracts, run_id)
+    alert.tell(settings, as_of, run_id, causes)
     _forget_old_runs(settings)
     return {"batches": [r.model_dump() for r in results]}
+
+
+def _causes_of_load(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    contracts: dict[str, Contract],
+    run_id: str,
+) -> list[alert.Cause]:
+    """What the load has to tell; that it can not be found out is no reason to lose a night."""
+    try:
+        return alert.of_load(connection, settings, contracts, run_id)
+    except (duckdb.Error, KehuError) as error:
+        note(settings, run_id, "alert", "failed", error=str(error)[:500])
+        return []
 
 
 def transform(
@@ -475,6 +491,13 @@ def publish(as_of: date, run_id: str) -> dict[str, Any]:
             settings, as_of, run_id, ledger.to_pylist(), {"by_stage": checks.to_pylist()}
         )
         facts["publication"] = manifest["publication"]
+    try:
+        missing = alert.of_marts(settings, as_of)
+    except (duckdb.Error, KehuError) as error:
+        note(settings, run_id, "alert", "failed", error=str(error)[:500])
+    else:
+        alert.tell(settings, as_of, run_id, missing)
+    quality_report.try_write(settings, as_of, run_id)
     return manifest
 
 
@@ -506,16 +529,26 @@ def record_noop(as_of: date, run_id: str) -> dict[str, Any]:
 
 
 def notify_failure(context: dict[str, Any]) -> None:
-    """Write a failed task down where `kehu status` and the operator look."""
+    """Write a failed task down where `kehu status` and the operator look, and tell the operator.
+
+    `context` is that of an Airflow callback, with `as_of` where the night is known. Never raises.
+    """
     settings = Settings()
     instance = context.get("task_instance") or context.get("ti")
-    note(
-        settings,
-        str(context.get("run_id", "")),
-        f"airflow:{getattr(instance, 'dag_id', '?')}.{getattr(instance, 'task_id', '?')}",
-        "failed",
-        error=str(context.get("exception", ""))[:2000],
-    )
+    run_id, error = str(context.get("run_id", "")), context.get("exception")
+    where = f"{getattr(instance, 'dag_id', '?')}.{getattr(instance, 'task_id', '?')}"
+    note(settings, run_id, f"airflow:{where}", "failed", error=str(error or "")[:2000])
+    as_of = date.fromisoformat(context["as_of"]) if context.get("as_of") else None
+    _failed(settings, as_of, run_id, where, error)
+
+
+def _failed(
+    settings: Settings, as_of: date | None, run_id: str, where: str, error: BaseException | None
+) -> None:
+    cause = alert.failure(error, where)
+    alert.tell(settings, as_of, run_id, [cause])
+    if as_of is not None and not isinstance(error, Locked):  # whoever holds the lock reports
+        quality_report.try_write(settings, as_of, run_id, cause.text)
 
 
 Progress = Callable[[str, float, dict[str, Any]], None]
@@ -556,18 +589,25 @@ def night(
         counts = {k: sum(d[k] for d in done) for k in ("batches", "skipped")}
         return counts | {"left": left + [path for d in done for path in d["left"]]}
 
-    with warehouse.writer_lock(settings, f"night of {as_of}"):
-        if chunks is None and any(c.source for c in read_contracts(settings.contracts).values()):
-            timed("collect", lambda: collect(ALL, run_id))
-        timed("extract", extract_all)
-        timed("gate", lambda: gate(ALL, as_of, run_id))
-        timed("load", lambda: load(ALL, run_id))
-        require_collected(ALL, run_id, loaded=True)
-        timed("core", lambda: transform("core", as_of, run_id, full_refresh=full_refresh))
-        timed("score", lambda: score(as_of, run_id, full_refresh=full_refresh))
-        timed("marts", lambda: transform("marts", as_of, run_id))
-        timed("audit", lambda: audit(as_of, run_id))
-        timed("publish", lambda: publish(as_of, run_id))
+    try:
+        with warehouse.writer_lock(settings, f"night of {as_of}"):
+            if chunks is None and any(
+                c.source for c in read_contracts(settings.contracts).values()
+            ):
+                timed("collect", lambda: collect(ALL, run_id))
+            timed("extract", extract_all)
+            timed("gate", lambda: gate(ALL, as_of, run_id))
+            timed("load", lambda: load(ALL, run_id))
+            require_collected(ALL, run_id, loaded=True)
+            timed("core", lambda: transform("core", as_of, run_id, full_refresh=full_refresh))
+            timed("score", lambda: score(as_of, run_id, full_refresh=full_refresh))
+            timed("marts", lambda: transform("marts", as_of, run_id))
+            timed("audit", lambda: audit(as_of, run_id))
+            timed("publish", lambda: publish(as_of, run_id))
+    except Exception as error:
+        last = next(reversed(report["seconds"]), "the start")
+        _failed(settings, as_of, run_id, f"kehu night, after {last}", error)
+        raise
     return report
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -54,6 +54,13 @@ class Settings(BaseSettings):
     unpacked_gigabytes: float = Field(default=20, gt=0)  # what one ZIP archive or workbook may hold
     clock_may_go_back: bool = False
     company: Path | None = Field(default_factory=company_folder)
+    alert_email: str = ""  # addresses, separated by commas
+    alert_from: str = ""
+    smtp_url: SecretStr = SecretStr("")  # smtp://user:password@host:587 or smtps://…
+    alert_webhook: SecretStr = SecretStr("")  # the address of a robot holds its key
+    alert_format: Literal["generic", "wecom", "dingtalk", "feishu"] = "generic"
+    alert_secret: SecretStr = SecretStr("")  # with which DingTalk and Feishu want to be signed
+    alert_timeout: float = Field(default=10, gt=0)
 
     @classmethod
     def settings_customise_sources(

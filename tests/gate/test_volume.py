@@ -296,3 +296,19 @@ def test_an_older_warehouse_gets_the_profiles_of_its_past(house: House) -> None:
     with warehouse.open_warehouse(house.settings, house.contracts):
         pass
     assert kept(house) == before == [("S1", D, 2, 20, 2, 0)]
+
+
+def test_a_company_sets_its_own_threshold(house: House) -> None:
+    """A row of the company's own param.csv takes the place of the shipped one of its name."""
+    chain = Chain(house)
+    chain.remember([(d, "S1", Day()) for d in weeks(D)])
+    company = house.settings.home / "company"
+    (company / "seeds").mkdir(parents=True)
+    (company / "seeds" / "param.csv").write_text(
+        "name,scope,value,valid_from,valid_to,source\n"
+        "volume_tolerance,default,0.6,1900-01-01,9999-12-31,ours\n",
+        encoding="utf-8",
+    )
+    assert "store_day_volume" in chain.alarms({"S1": Day(receipts=50)})
+    chain.house.settings = house.settings.model_copy(update={"company": company})
+    assert chain.alarms({"S1": Day(receipts=50)}) == {}

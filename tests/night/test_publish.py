@@ -207,3 +207,40 @@ def test_duckdb_1_2_opens_the_published_file(bulk: Path, tmp_path: Path) -> None
         check=True,
     )
     assert int(done.stdout) > 0
+
+
+def test_the_marts_of_the_gate_tell_of_the_night_that_made_them(bulk: Path) -> None:
+    """Every file with its rows, every rule with what it looked at, every store with its rhythm."""
+    with (
+        duckdb.connect(str(bulk / "warehouse.duckdb"), read_only=True) as private,
+        duckdb.connect() as published,
+    ):
+        published.execute(f"attach '{marts_of(bulk)}' as kehu (read_only)")
+        published.execute("use kehu")
+        loads = published.execute(
+            "select batch_id, count_rows_in from marts.mart_load order by all"
+        ).fetchall()
+        assert (
+            loads
+            == private.execute("select batch_id, rows_in from ops.batch order by all").fetchall()
+        )
+        rejected = published.execute(
+            "select feed, sum(count_failed)::int from marts.mart_data_quality "
+            "where rule_kind = 'ROW' group by feed having sum(count_failed) > 0 order by feed"
+        ).fetchall()
+        assert (
+            rejected
+            == private.execute(
+                "select feed, count(*)::int from quarantine.row group by feed order by feed"
+            ).fetchall()
+        )
+        feeds = published.execute("select distinct feed from marts.mart_freshness").fetchall()
+        assert {f for (f,) in feeds} == {
+            path.stem for path in (ROOT / "expectations/feeds").iterdir()
+        }
+
+
+def test_the_report_of_a_night_lies_beside_the_publication(bulk: Path) -> None:
+    html = (bulk / "reports" / "quality-latest.html").read_text(encoding="utf-8")
+    assert "Published 已发布" in html
+    assert "王17" not in html and "13800000017" not in html

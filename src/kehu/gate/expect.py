@@ -233,16 +233,24 @@ def _make_parameters(
     connection: duckdb.DuckDBPyConnection, settings: Settings, as_of: date
 ) -> None:
     """What the suites compare with: `param('name')` as a number, and the holidays of the company."""
-    seeds = settings.project / "seeds"
-    if not (seeds / "param.csv").exists():
-        raise KehuError(f"{seeds / 'param.csv'} is missing; the checks have their thresholds there")
+    folders = [settings.project / "seeds"]
+    if settings.company:
+        folders.append(settings.company / "seeds")
+    files = [folder / "param.csv" for folder in folders if (folder / "param.csv").exists()]
+    if not files:
+        raise KehuError(f"{folders[0] / 'param.csv'} is missing; the checks have thresholds there")
     scope, day = literal(settings.param_scope), f"date {literal(as_of.isoformat())}"
+    # of one name and scope, the company's own row takes the place of the shipped one
+    rows = " union all by name ".join(
+        f"select *, {i} as place from read_csv({literal(str(path))}, all_varchar = true)"
+        for i, path in enumerate(files)
+    )
     connection.execute(
         f"""create table parameter as
-        select name, value from read_csv({literal(str(seeds / "param.csv"))}, all_varchar = true)
+        select name, value from ({rows})
         where valid_from::date <= {day} and {day} < valid_to::date and scope in ('default', {scope})
         qualify row_number() over (
-            partition by name order by scope = {scope} desc, valid_from desc
+            partition by name order by scope = {scope} desc, place desc, valid_from desc
         ) = 1"""
     )
     connection.execute(
@@ -252,13 +260,13 @@ def _make_parameters(
             from parameter where name = wanted
         )"""
     )
-    calendar = literal(str(seeds / "calendar.csv"))
+    calendars = [f / "calendar.csv" for f in folders if (f / "calendar.csv").exists()]
     connection.execute(
         f"""create table holiday as
         select date_on::date as date_on, any_value(holiday_name) as holiday_name
-        from read_csv({calendar}, all_varchar = true)
+        from read_csv({literal(str(calendars[-1]))}, all_varchar = true)
         where calendar = (select value from parameter where name = 'calendar') group by date_on"""
-        if (seeds / "calendar.csv").exists()
+        if calendars
         else "create table holiday(date_on date, holiday_name varchar)"
     )
 
