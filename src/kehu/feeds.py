@@ -259,7 +259,7 @@ class RowRepair(BaseModel):
 
 
 class Lookup(BaseModel):
-    """A rule over a row and the last version of the row of another feed that shares `by`.
+    """A rule over a row and the row of another feed that shares `by`, in any of its versions.
 
     `sql` names the row's columns as `this.column` and those of the other as `ref.column`; it is true
     where the row is right. NULL counts as right, and so does a row without a counterpart.

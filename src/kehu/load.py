@@ -596,11 +596,8 @@ def write_reference(
         "store_day": "select * from ops.store_day",
     }
     for feed in sorted({lookup.feed for c in contracts.values() for lookup in c.lookups}):
-        key = ", ".join(quoted(name) for name in contracts[feed].key)
-        queries[feed] = (
-            f"select * from raw.{quoted(feed)} qualify row_number() over "
-            f"(partition by {key} order by _version_at desc, _row_hash) = 1"
-        )
+        names = ", ".join(quoted(name) for name in contracts[feed].plain_columns)
+        queries[feed] = f"select distinct {names} from raw.{quoted(feed)}"
     settings.reference.mkdir(parents=True, exist_ok=True)
     for name, query in queries.items():
         path = settings.reference / f"{name}.parquet"

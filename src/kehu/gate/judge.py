@@ -111,33 +111,25 @@ def _known(
     contract: Contract,
     read: dict[Path, BatchMeta],
 ) -> dict[str, str]:
-    """For each feed that the contract looks up: SQL of the last version of its rows.
+    """For each feed that the contract looks up: SQL of all versions of its rows.
 
     They come from the warehouse as it was at its last load, and from the batches of this run.
     """
     known = {}
-    for lookup in contract.lookups:
-        other = contracts[lookup.feed]
-        names = ", ".join(quoted(name) for name in other.plain_columns)
-        sources = []
-        path = settings.reference / f"{lookup.feed}.parquet"
-        if path.exists():
-            sources.append(f"select {names}, _version_at from read_parquet({literal(str(path))})")
-        for folder, meta in read.items():
-            if meta.feed == lookup.feed and meta.refused_rule is None:
-                at = f"timestamp {literal(str(meta.generated_at or meta.arrived_at))}"
-                version = f"coalesce({quoted(other.version)}, {at})" if other.version else at
-                rows = literal(str(folder / "rows.parquet"))
-                sources.append(
-                    f"select {names}, {version} as _version_at from read_parquet({rows}) "
-                    "where _bad is null"
-                )
+    for feed in {lookup.feed for lookup in contract.lookups}:
+        names = ", ".join(quoted(name) for name in contracts[feed].plain_columns)
+        paths = [
+            folder / "rows.parquet"
+            for folder, meta in read.items()
+            if meta.feed == feed and meta.refused_rule is None
+        ]
+        loaded = settings.reference / f"{feed}.parquet"
+        sources = [
+            f"select {names} from read_parquet({literal(str(path))})"
+            for path in [*paths, *([loaded] if loaded.exists() else [])]
+        ]
         if sources:
-            by = ", ".join(quoted(name) for name in lookup.by)
-            known[lookup.feed] = (
-                f"select * from ({' union all by name '.join(sources)}) "
-                f"qualify row_number() over (partition by {by} order by _version_at desc, {names}) = 1"
-            )
+            known[feed] = " union ".join(sources)
     return known
 
 

@@ -133,8 +133,8 @@ def split(
 ) -> Split:
     """Write `accepted.parquet` and, where rows are rejected, `quarantine.parquet`.
 
-    `known` maps a feed that lookups name to SQL of the last version of its rows; without it, lookups
-    judge nothing.
+    `known` maps a feed that lookups name to SQL of all versions of its rows; without it, lookups judge
+    nothing.
     """
     rows = f"read_parquet({literal(str(folder / 'rows.parquet'))})"
     accepted = folder / "accepted.parquet"
@@ -208,11 +208,12 @@ def _is_clean(
 
 
 def _unfit(contract: Contract, lookup: Lookup, rows: str, known: Mapping[str, str]) -> str:
-    """The rows that break a lookup, as `from … where …`."""
+    """The rows that a lookup condemns: counterparts are known, and none of their versions fits."""
     matched = " and ".join(f"this.{quoted(n)} = ref.{quoted(n)}" for n in lookup.by)
+    versions = f"({known[lookup.feed]}) as ref"
     return (
-        f"from (select * from {rows}) as this join ({known[lookup.feed]}) as ref on {matched} "
-        f"where not ({lookup.sql})"
+        f"from (select this.* from {rows} as this semi join {versions} on {matched}) as this "
+        f"anti join {versions} on {matched} and coalesce({lookup.sql}, true)"
     )
 
 
