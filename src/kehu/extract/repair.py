@@ -10,6 +10,7 @@ them, because DuckDB has no NFKC.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -28,6 +29,7 @@ NULL_TOKENS = (
 # numbers that stand in forms where nobody was asked; each could not be told from a real one by its shape
 PLACEHOLDER_PHONES = ("13800138000", "13900139000", "13012345678", "13812345678", "13912345678")
 _SAME_EIGHT = ", ".join(literal(str(digit) * 8) for digit in range(10))
+SUSPECTS_AT_A_TIME = 50_000
 MOBILE = r"1[3-9]\d{9}"
 SCIENTIFIC = r"[+-]?\d+(\.\d*)?[eE]\+\d+|[+-]?\d+\.\d*[eE]\d+"
 LOST_ZEROS = r"\d{15}0{1,4}"
@@ -35,7 +37,10 @@ _PLACEHOLDERS = ", ".join(map(literal, PLACEHOLDER_PHONES))
 
 # a line that adds up others, by its first cell without blanks: 合计, 本页小计：, 一店合计, TOTAL
 _SUM = "合计|总计|小计|共计|累计|合計|總計|小計|共計|累計|GRANDTOTAL|SUBTOTAL|TOTAL"
-TOTAL = f"^({_SUM})([^A-Z].*)?$|({_SUM})[:：]?$|^共[计計]?[0-9,，]+[条條笔筆行]"
+TOTAL = (
+    f"^({_SUM})([^A-Z\\p{{Han}}].*|金额|金額|数量|數量|条数|條數|行数|行數)?$|({_SUM})[:：]?$"
+    "|^共[计計]?[0-9,，]+[条條笔筆行]"
+)
 COUNTED = "^(合计|总计|共计|合計|總計|共計|共)[:：]?([0-9,，]+)[条條笔筆行]"
 
 
@@ -64,7 +69,9 @@ def _step(name: str, column: Column, at: str) -> tuple[str, list[tuple[str, str]
     match name:
         case "strip_quotes":
             inner = f"regexp_replace({at}, '^=?\\s*\"(.*)\"$', '\\1')"
-            return f"nullif(trim(regexp_replace({inner}, '^[''’]+', ''), {BLANKS}), '')", []
+            bare = f"nullif(trim(regexp_replace({inner}, '^[''’]+', ''), {BLANKS}), '')"
+            begins = f"{at} < '(' or {at} >= '=' and {at} < '>' or {at} >= '’' and {at} < '‚'"
+            return f"case when {begins} then {bare} else {at} end", []
         case "null_tokens":
             tokens = ", ".join(literal(t) for t in NULL_TOKENS if t not in column.allowed)
             return f"case when upper({at}) in ({tokens}) then null else {at} end", []
@@ -173,8 +180,8 @@ def _is_suspect(contract: Contract, name: str, is_given: bool) -> str:
                 case "strip_quotes":
                     conditions.append(f"{text} < '(' or ({text} >= '=' and {text} < '>')")
                 case "null_tokens":
-                    tokens = ", ".join(literal(t) for t in NULL_TOKENS)
-                    conditions.append(f"(strlen({text}) < 8 and upper({text}) in ({tokens}))")
+                    upper = ", ".join(literal(t) for t in NULL_TOKENS)
+                    conditions.append(f"(strlen({text}) < 7 and upper({text}) in ({upper}))")
                 case "phone":
                     conditions.append(
                         f"not regexp_full_match({text}, '{MOBILE}') or {text} in ({_PLACEHOLDERS}) "
@@ -198,7 +205,8 @@ def quick_query(
     """
     suspect = [_is_suspect(contract, n, n in present) for n in contract.columns]
     suspect += [f"({repair.when})" for repair in _row_repairs(contract, day)]
-    any_suspect = " or ".join(f"coalesce({s}, false)" for s in suspect if s != "false") or "false"
+    # no coalesce: of conditions alone each looks only at the rows that those before have left
+    any_suspect = " or ".join(f"({s})" for s in suspect if s != "false") or "false"
     cells = ", ".join(quoted(f"t_{n}") for n in present)
     names = ", ".join(quoted(name) for name in contract.columns)
     return f"""
@@ -362,25 +370,30 @@ def write_rows(
     `header` are their headers as the file writes them. `day` is the day of the delivery.
     """
     rows = folder / "rows.parquet"
-    _copy(connection, quick_query(contract, present, batch_id, timezone, day), rows)
+    quick = quick_query(contract, present, batch_id, timezone, day)
+    with unoptimised(connection):
+        _copy(connection, quick, rows)
     source = f"read_parquet({literal(str(rows))})"
     found = connection.execute(f"select 1 from {source} where _texts is not null limit 1")
     if not found.fetchall():
         return
-    second = folder / "suspect.parquet"
-    reader = pa.RecordBatchReader.from_batches(
-        _suspect_schema(contract, present), _suspects(contract, present, rows)
-    )
-    connection.register("suspects", reader)
-    _copy(connection, slow_query(contract, present, header, batch_id, timezone, day), second)
-    connection.unregister("suspects")
-    repaired = f"read_parquet({literal(str(second))})"
-    _copy(
-        connection,
-        f"select _line, _skip as kind, _texts as texts{_amount(contract)} from {repaired} "
-        "where _skip is not null order by _line",
-        folder / "skipped.parquet",
-    )
+    slow = slow_query(contract, present, header, batch_id, timezone, day)
+    parts: list[Path] = []
+    for suspects in _suspects(contract, present, rows):
+        parts.append(folder / f"suspect-{len(parts)}.parquet")
+        connection.register("suspects", suspects)
+        with unoptimised(connection):
+            _copy(connection, slow, parts[-1])
+        connection.unregister("suspects")
+    repaired = f"read_parquet([{', '.join(literal(str(part)) for part in parts)}])"
+    skipped = f"from {repaired} where _skip is not null"
+    if connection.execute(f"select 1 {skipped} limit 1").fetchall():
+        amount = quoted(contract.control_sum) if contract.control_sum else "null::decimal(18,2)"
+        _copy(
+            connection,
+            f"select _line, _skip as kind, _texts as texts, {amount} as amount {skipped} order by _line",
+            folder / "skipped.parquet",
+        )
     first = rows.with_name("quick.parquet")
     rows.rename(first)
     _copy(
@@ -390,8 +403,22 @@ def write_rows(
         select * exclude (_texts, _skip) from {repaired} where _skip is null""",
         rows,
     )
-    first.unlink()
-    second.unlink()
+    for path in (first, *parts):
+        path.unlink()
+
+
+@contextmanager
+def unoptimised(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Run queries as they are written.
+
+    Those of a contract are hundreds of expressions over each row: to look for a better plan takes four
+    times as long as to read a small file, and finds none.
+    """
+    connection.execute("pragma disable_optimizer")
+    try:
+        yield
+    finally:
+        connection.execute("pragma enable_optimizer")
 
 
 def keep_broken(connection: duckdb.DuckDBPyConnection, broken: pa.Table, folder: Path) -> int:
@@ -434,11 +461,6 @@ def count_rows(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
     return int(connection.execute(f"select count(*) from {source}").fetchall()[0][0])
 
 
-def _amount(contract: Contract) -> str:
-    control = quoted(contract.control_sum) if contract.control_sum else "null::decimal(18,2)"
-    return f", {control} as amount"
-
-
 def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
     connection.execute(f"copy ({query}) to {literal(str(path))} (format parquet)")
 
@@ -458,25 +480,29 @@ def _folding(contract: Contract, present: dict[str, str]) -> list[str]:
     return [name for name in present if "nfkc" in contract.columns[name].normalise]
 
 
-def _suspects(contract: Contract, present: dict[str, str], rows: Path) -> Iterator[pa.RecordBatch]:
-    """The texts of the suspect rows, those of NFKC columns folded."""
+def _suspects(contract: Contract, present: dict[str, str], rows: Path) -> Iterator[pa.Table]:
+    """The texts of the suspect rows, those of NFKC columns folded; some thousand rows at a time."""
     schema = _suspect_schema(contract, present)
     folding = set(_folding(contract, present))
+    held: list[pa.RecordBatch] = []
     with pq.ParquetFile(rows) as file:
         for batch in file.iter_batches(columns=["_line", "_span", "_texts"]):
             kept = batch.filter(pc.is_valid(batch["_texts"]))
-            if not kept.num_rows:
-                continue
             texts = kept["_texts"]
             cells, changed = [], []
-            for i, name in enumerate(present):
+            for i, name in enumerate(present if kept.num_rows else ()):
                 cell = pc.list_element(texts, i)
                 if name in folding:
                     plain = pc.utf8_trim_whitespace(pc.utf8_normalize(cell, form="NFKC"))
                     changed.append(pc.not_equal(plain, cell))
                     cell = plain
                 cells.append(cell)
-            arrays = [kept["_line"], kept["_span"], texts, *cells, *changed]
-            yield pa.RecordBatch.from_arrays(
-                [a.cast(f.type) for a, f in zip(arrays, schema, strict=True)], schema=schema
-            )
+            if kept.num_rows:
+                arrays = [kept["_line"], kept["_span"], texts, *cells, *changed]
+                typed = [a.cast(f.type) for a, f in zip(arrays, schema, strict=True)]
+                held.append(pa.RecordBatch.from_arrays(typed, schema=schema))
+            if sum(b.num_rows for b in held) >= SUSPECTS_AT_A_TIME:
+                yield pa.Table.from_batches(held, schema=schema)
+                held = []
+    if held:
+        yield pa.Table.from_batches(held, schema=schema)
