@@ -79,7 +79,7 @@ def test_repairs_are_flagged_in_the_row_and_counted_in_the_ledger(house: House) 
         ("receipt_no", "strip_quotes", 1, 3),
     ]  # the rejected row's repairs are not counted: it is not in
     [(text,)] = house.query("select raw_text from quarantine.row")
-    assert text.endswith(",3万5,0.00,10.00元,A1,7.00,0.130,0,S1,2017-03-01,T1,R0"), text
+    assert text.endswith(",3万5,0.00,10.00元,PR1,7.00,0.130,0,S1,2017-03-01,1,R0"), text
 
 
 def test_a_repaired_copy_of_a_row_is_a_copy(house: House) -> None:
