@@ -10,7 +10,7 @@ export KEHU_HOME ?= var
 export KEHU_LANDING ?= landing
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-chain test test-airflow test-answers test-long test-faults lint metrics format airflow lock clean
+.PHONY: help install demo demo-chain test test-airflow test-answers test-long test-faults lint metrics dirt format airflow lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -59,17 +59,20 @@ test-long: $(STAMP) ## the tests that take long: a hundred kills, the whole year
 test-faults: $(STAMP) ## five hundred random histories of kills, cut files, copies and late days (an hour)
 	@PYTHONPATH=tests $(BIN)/python -m pytest -p counts -n 2 --dist load -m faults --durations 0 -rP
 
-lint: $(STAMP) ## all of style: ruff, mypy, sqlfluff, layers, Spark SQL, docs/metrics.md (minutes)
+lint: $(STAMP) ## all of style: ruff, mypy, sqlfluff, layers, Spark SQL, generated pages (minutes)
 	@echo "ruff"
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
 	@echo "mypy"
 	@$(BIN)/mypy --no-error-summary
-	@echo "models: layers, descriptions, contracts, Spark SQL, sqlfluff, docs/metrics.md"
+	@echo "models: layers, descriptions, contracts, Spark SQL, sqlfluff, docs/metrics.md, docs/dirt.md"
 	@$(BIN)/python scripts/lint_models.py --sqlfluff --page
 
 metrics: $(STAMP) ## write docs/metrics.md: columns, definitions, units, sources, tests
 	@$(BIN)/python scripts/metrics.py
+
+dirt: $(STAMP) ## write docs/dirt.md: the rules of the dirt catalogue, examples, outcomes, tests
+	@$(BIN)/python scripts/dirt.py
 
 format: $(STAMP) ## let the formatters have their way
 	@$(BIN)/ruff check --fix --quiet .

@@ -474,12 +474,12 @@ def run_sqlfluff(work: Path) -> list[str]:
     return ["sqlfluff:", *kept] if kept else [f"sqlfluff: {done.stderr[-2000:]}"]
 
 
-def _metrics() -> ModuleType:
-    """scripts/metrics.py, which reads the manifest with the functions of this file."""
+def _script(name: str) -> ModuleType:
+    """Another script of this folder; metrics.py reads the manifest with the functions of this file."""
     folder = str(Path(__file__).parent)
     if folder not in sys.path:
         sys.path.append(folder)
-    return importlib.import_module("metrics")
+    return importlib.import_module(name)
 
 
 def digest() -> str:
@@ -492,11 +492,11 @@ def digest() -> str:
 
 
 def page_digest() -> str:
-    """A hash of what docs/metrics.md is made of beside the models, and of the page."""
-    metrics = _metrics()
-    named = (metrics.PAGE, metrics.TITLES, Path("scripts/metrics.py"))
+    """A hash of what the generated pages are made of beside the models, and of the pages."""
+    metrics, dirt = _script("metrics"), _script("dirt")
+    named = (metrics.PAGE, metrics.TITLES, dirt.PAGE, "scripts/metrics.py", "scripts/dirt.py")
     files = [PROJECT / name for name in named if (PROJECT / name).exists()]
-    return _hash(files, repr(metrics.pytest_tests(PROJECT / "tests")))
+    return _hash(files, repr(metrics.pytest_tests(PROJECT / "tests")) + repr(dirt.cases(PROJECT)))
 
 
 def _hash(files: list[Path], text: str = "") -> str:
@@ -508,7 +508,7 @@ def _hash(files: list[Path], text: str = "") -> str:
 
 def main(
     sqlfluff: Annotated[bool, typer.Option("--sqlfluff", help="Run sqlfluff too.")] = False,
-    page: Annotated[bool, typer.Option("--page", help="Check docs/metrics.md too.")] = False,
+    page: Annotated[bool, typer.Option("--page", help="Check the generated pages too.")] = False,
 ) -> None:
     """Check layers, descriptions, contracts and Spark SQL of the dbt models."""
     console = Console()
@@ -532,7 +532,7 @@ def main(
             highlight=False,
         )
         if page:
-            problems += _metrics().check(first)
+            problems += _script("metrics").check(first) + _script("dirt").check()
         if sqlfluff and not are_models_clean:
             begun = time.monotonic()
             found = run_sqlfluff(work)

@@ -276,6 +276,64 @@ MISTAKES: dict[str, tuple[str, str, int, str, str]] = {
         "group_checks.0.sql",
         "DuckDB",
     ),
+    "unknown repair": (
+        "min: 0",
+        "normalise: [strip]",
+        9,
+        "columns.size.normalise",
+        "unknown: strip",
+    ),
+    "repair of another type": (
+        "min: 0",
+        "normalise: [nfkc, phone]",
+        9,
+        "columns.size.normalise.1",
+        "holds for varchar, not for decimal",
+    ),
+    "repair twice": ("min: 0", "normalise: [nfkc, nfkc]", 9, "columns.size.normalise", "twice"),
+    "widths folded too late": (
+        "min: 0",
+        "normalise: [currency, nfkc]",
+        9,
+        "columns.size.normalise",
+        "first",
+    ),
+    "pad without a length": (
+        "    pattern: '[A-Z]'",
+        "    normalise: [pad]",
+        13,
+        "columns.kind.normalise",
+        "length",
+    ),
+    "length of a number": ("min: 0", "length: 3", 9, "columns.size.length", "varchar"),
+    "meaning that is not allowed": (
+        "    pattern: '[A-Z]'",
+        "    values: {甲: A, 丙: C}",
+        13,
+        "columns.kind.values.丙",
+        "'C' is not one of the allowed: A, B",
+    ),
+    "repair of a row that DuckDB can not run": (
+        "checks:\n  - id: big",
+        "repairs:\n  - {id: r, when: sise > 1, set: {size: '1'}, description: d}\nchecks:\n  - id: big",
+        17,
+        "repairs.0.when",
+        "sise",
+    ),
+    "repair of a row to no value of its type": (
+        "checks:\n  - id: big",
+        "repairs:\n  - {id: r, when: size > 1, set: {size: sise}, description: d}\nchecks:\n  - id: big",
+        17,
+        "repairs.0.set.size",
+        "sise",
+    ),
+    "repair of a column that is not there": (
+        "checks:\n  - id: big",
+        "repairs:\n  - {id: r, when: size > 1, set: {sise: '1'}, description: d}\nchecks:\n  - id: big",
+        17,
+        "repairs.0.set.sise",
+        "'sise'",
+    ),
     "two checks of one id": ("- id: few", "- id: big", 22, "group_checks.0.id", "'big'"),
     "a field twice": ("    pattern: '[A-Z]'", "    type: int", 13, "columns.kind.type", "twice"),
     "feed named otherwise": ("feed: thing", "feed: think", 1, "feed", "named 'thing'"),
@@ -324,6 +382,30 @@ def test_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
         "other.yml:1",
         "thing.yml:2",
     ]
+
+
+@pytest.mark.parametrize(
+    ("lookup", "told"),
+    [
+        ("feed: thing, by: [kind], sql: this.size <= ref.size", None),
+        ("feed: think, by: [kind], sql: 'true'", "no contract for the feed 'think'"),
+        ("feed: thing, by: [kind], sql: this.size <= ref.sise", "DuckDB can not run it"),
+        ("feed: other, by: [size], sql: 'true'", "other has no column size"),
+    ],
+)
+def test_a_lookup_is_held_against_the_other_contract(
+    lookup: str, told: str | None, tmp_path: Path
+) -> None:
+    lookups = f"lookups:\n  - {{id: l, column: size, {lookup}, description: d}}\n"
+    (tmp_path / "thing.yml").write_text(RIGHT + lookups, encoding="utf-8")
+    other = RIGHT.replace("feed: thing", "feed: other").replace("size", "weight")
+    (tmp_path / "other.yml").write_text(other, encoding="utf-8")
+    if told is None:
+        assert read_contracts(tmp_path)["thing"].lookups[0].feed == "thing"
+        return
+    with pytest.raises(ContractError, match=r"thing\.yml: lookup l: ") as caught:
+        read_contracts(tmp_path)
+    assert told in str(caught.value)
 
 
 def test_a_folder_without_contracts_is_refused(tmp_path: Path) -> None:

@@ -303,27 +303,14 @@ def test_cancelled_and_suspended_receipts_stay_in_raw(house: House) -> None:
 
 
 @pytest.mark.dirt(
-    rule=12,
-    example="店名 培训中心 with is_test = 0, store 9999",
-    outcome="repaired to is_test = 1, flagged test_store",
+    rule=12, example="sales of store 9999", outcome="accepted at the gate; the star leaves them out"
 )
-def test_a_store_that_says_it_is_for_tests_is_one(house: House) -> None:
-    stores = [
-        valid("store", store_code="S1", name="一店"),
-        valid("store", store_code="S2", name="测试店"),
-        valid("store", store_code="S3", name="培训中心"),
-        valid("store", store_code="9999"),
-        valid("store", store_code="0000", is_test="是"),
-    ]
-    house.drop("store", stores)
-    house.take_in()
-    assert house.query("select store_code, is_test, _repairs from raw.store order by 1") == [
-        ("0000", 1, None),
-        ("9999", 1, "is_test:test_store"),
-        ("S1", 0, None),
-        ("S2", 1, "is_test:test_store"),
-        ("S3", 1, "is_test:test_store"),
-    ]
+def test_a_test_store_passes_the_gate_as_the_source_flags_it(house: House) -> None:
+    house.drop("store", [valid("store", store_code="9999", name="培训中心", is_test="是")])
+    house.drop("sales_line", [line("A", store_code="9999")])
+    done = house.take_in()
+    assert [d["rows_loaded"] for d in done.values()] == [1, 1]
+    assert house.query("select is_test, _repairs from raw.store") == [(1, None)]
 
 
 @pytest.mark.dirt(

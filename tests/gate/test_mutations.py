@@ -59,6 +59,24 @@ WRONG_GROUP: dict[tuple[str, str], list[Row]] = {
 }
 
 
+# (feed, lookup id) → the other feed's row, and cells that break the rule beside it
+WRONG_LOOKUP: dict[tuple[str, str], tuple[Row, Row]] = {
+    ("survey_answer", "scale"): ({"scale_max": "10"}, {"answer_num": "11"}),
+}
+
+# (feed, repair id) → cells that it must mend, and the flags that say so
+REPAIRED: dict[tuple[str, str], tuple[Row, list[str]]] = {
+    ("sales_line", "sign"): (
+        {"receipt_type": "RETURN"},
+        [
+            f"{n}:sign"
+            for n in ("qty", "gross_amount", "discount_amount", "net_amount", "cost_amount")
+        ],
+    ),
+    ("member", "unknown_date"): ({"birth_date": "1900-01-01"}, ["birth_date:unknown_date"]),
+}
+
+
 def break_rule(contract: Contract, rule: RowRule) -> Row:
     """Cells that break exactly this rule."""
     column = contract.columns[rule.column]
@@ -167,6 +185,37 @@ def test_every_check_of_a_contract_has_a_mutation() -> None:
     groups = {(c.feed, check.id) for c in CONTRACTS.values() for check in c.group_checks}
     assert set(WRONG_ROW) == rows
     assert set(WRONG_GROUP) == groups
+    assert set(WRONG_LOOKUP) == {(c.feed, x.id) for c in CONTRACTS.values() for x in c.lookups}
+    assert set(REPAIRED) == {(c.feed, x.id) for c in CONTRACTS.values() for x in c.row_repairs}
+
+
+@pytest.mark.parametrize(("feed", "lookup"), sorted(WRONG_LOOKUP))
+def test_every_lookup_quarantines_its_row_and_no_other(
+    feed: str, lookup: str, house: House
+) -> None:
+    contract = CONTRACTS[feed]
+    rule = next(x for x in contract.lookups if x.id == lookup)
+    other, wrong = WRONG_LOOKUP[feed, lookup]
+    known = house.drop(rule.feed, [valid(rule.feed, **other)])
+    rows = [own(contract, f"V{i}") for i in range(30)]
+    path = house.drop(feed, [*rows, own(contract, "W", wrong)])
+    _, folder = house.extract(path)
+    house.judge(known, path)
+    found = {line: rules for line, rules, _ in house.quarantined(folder)}
+    assert found == {32: [f"{lookup}:{rule.column}"]}
+
+
+@pytest.mark.parametrize(("feed", "repair"), sorted(REPAIRED))
+def test_every_repair_of_a_row_mends_its_row_and_no_other(
+    feed: str, repair: str, house: House
+) -> None:
+    contract = CONTRACTS[feed]
+    cells, flags = REPAIRED[feed, repair]
+    path = house.drop(feed, [own(contract, "V"), own(contract, "W", cells)])
+    _, folder = house.extract(path)
+    assert house.judge(path)[path].passed
+    flagged = duckdb.execute(f"select _repairs from '{folder}/accepted.parquet' order by _line")
+    assert flagged.fetchall() == [(None,), (flags,)]
 
 
 # --- expectations on feeds --------------------------------------------------------------------
