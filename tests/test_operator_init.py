@@ -138,22 +138,35 @@ def test_a_whole_night_in_a_folder_of_its_own(folder: Path) -> None:
         valid("sales_line", receipt_no=f"R{i}", business_date="2017-03-31", line_no="1")
         for i in range(30)
     ]
+    sales[3]["qty"] = "two"
     for feed, rows in {
         "sales_line": sales,
         **{f: [valid(f)] for f in ("store", "product", "member", "member_card")},
     }.items():
         (folder / "landing" / feed / "x.csv").write_text(as_csv(rows))
     runner = CliRunner()
-    assert runner.invoke(app, ["feed", "check", "landing/sales_line/x.csv"]).exit_code == 0
+    assert runner.invoke(app, ["feed", "check", "landing/sales_line/x.csv"]).exit_code == 1
     done = runner.invoke(app, ["night", "--as-of", "2017-03-31"])
     assert done.exit_code == 0, done.output
     manifest = publish.current_manifest(Settings())
     assert manifest is not None
     assert manifest["as_of_date"] == date(2017, 3, 31).isoformat()
-    assert manifest["headlines"]["sales lines"] == 30
+    assert manifest["headlines"]["sales lines"] == 29
     assert {p.name for p in folder.iterdir()} == {
         "README.md", "kehu.env", ".gitignore", "expectations", "seeds", "landing", "var"
     }  # fmt: skip
     with warehouse.open_marts(Settings().published / "marts.duckdb") as connection:
         names = connection.execute("select distinct company_name from core.dim_as_of").fetchall()
     assert names == [("mychain",)]
+    # what an operator decides is published at once, for the same day
+    [ledger] = [b for b in manifest["batches"] if b["feed"] == "sales_line"]
+    decide = ["quarantine", "discard", ledger["batch_id"], "--all", "--reason", "typed by a child"]
+    done = runner.invoke(app, decide)
+    assert done.exit_code == 0, done.output
+    newest = publish.current_manifest(Settings())
+    assert newest is not None
+    assert newest["as_of_date"] == manifest["as_of_date"]
+    assert newest["publication"] != manifest["publication"]
+    told = runner.invoke(app, ["explain", "landing/sales_line/x.csv"]).output
+    assert "1 discarded, first line 5" in told
+    assert f"in publication {newest['publication']}, and in 1 before it" in told

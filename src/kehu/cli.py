@@ -26,6 +26,7 @@ from kehu.quality_cli import quality_command
 from kehu.questions import read_questions
 from kehu.settings import Settings
 from kehu.source_cli import source_app
+from kehu.story import story
 
 app = typer.Typer(
     help="Kehu (客户): a customer warehouse for retailers.",
@@ -612,28 +613,14 @@ def _load_decided(settings: Settings, batch: str, as_of: date | None) -> None:
 
 @app.command("explain")
 @for_operators
-def explain_command(batch: str) -> None:
-    """The story of one batch: what arrived, how it was judged, what became of it."""
-    settings = Settings()
-    with warehouse.read_warehouse(settings) as connection:
-        cursor = connection.execute("select * from ops.batch where batch_id = ?", [batch])
-        found = cursor.fetchall()
-        if not found:
-            raise KehuError(f"no batch {batch!r} in the ledger; `kehu status --batches` lists them")
-        for column, value in zip(cursor.description or [], found[0], strict=True):
-            if value is not None:
-                out.print(f"{column[0]:>18}  {value}", highlight=False, markup=False)
-        _print_rows(
-            f"""select status, count(*) as store_days, sum(count_rows) as rows,
-                min(business_date) as first_day, max(business_date) as last_day
-            from ops.store_day where batch_id = {literal(batch)} group by 1""",
-            connection,
-        )
-        _print_rows(
-            f"""select stage, check_id, severity, success, observed from ops.check_result
-            where batch_id = {literal(batch)} order by checked_at, check_id""",
-            connection,
-        )
+def explain_command(
+    batch: Annotated[
+        str, typer.Argument(help="A batch, or the path of a file as status lists it.")
+    ],
+) -> None:
+    """The story of one batch: what arrived, how it was judged, who decided what, what became of it."""
+    for text in story(Settings(), batch):
+        out.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command("failing-rows")
