@@ -125,7 +125,10 @@ def _commented(contract: Contract, path: Path) -> str:
 
 
 def _env() -> str:
-    lines = ["# The settings of this folder and their defaults; take the # away to change one."]
+    lines = [
+        "# The settings of this folder and their defaults; take the # away to change one.",
+        "# Secrets belong into the environment, not into a file.",
+    ]
     for name, field in Settings.model_fields.items():
         if name in _NOT_LISTED:
             continue
