@@ -247,7 +247,7 @@ def _postgresql(settings: Settings, database: Database, query: str) -> Iterator[
             )
             cursor.execute(f"select {texts} from {inner}")
             reader = cursor.fetch_record_batch()
-        except (manager.Error, OSError) as error:
+        except (manager.Error, pa.ArrowException, OSError) as error:
             raise _no_result(database, error) from None
 
         def batches() -> Iterator[pa.RecordBatch]:
@@ -257,7 +257,7 @@ def _postgresql(settings: Settings, database: Database, query: str) -> Iterator[
                     batch = reader.read_next_batch()
                 except StopIteration:
                     return
-                except (manager.Error, OSError) as error:
+                except (manager.Error, pa.ArrowException, OSError) as error:
                     raise _broken(database, count, error) from None
                 count += batch.num_rows
                 yield pa.RecordBatch.from_arrays(batch.columns, schema=rows.schema)
