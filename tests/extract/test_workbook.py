@@ -246,3 +246,27 @@ def test_a_workbook_is_loaded_and_replayed_from_the_archive(house: House) -> Non
 
 def test_valid_row_of_the_house_is_what_these_tests_think() -> None:
     assert list(valid("store")) == STORE
+
+
+def test_one_cell_far_away_is_no_reason_to_hold_all_between(house: House) -> None:
+    book = openpyxl.load_workbook(io.BytesIO(GOOD))
+    book.active["XFD1048576"] = "x"
+    data = io.BytesIO()
+    book.save(data)
+    meta, _ = house.extract(house.drop("store", data.getvalue(), "a.xlsx"))
+    assert "a sheet reaches to line 1,048,576 and column 16,384" in str(meta.refused_message)
+
+
+def test_an_xls_that_sends_its_reader_in_circles_is_refused_and_nothing_else_falls(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kehu.extract import workbook
+
+    monkeypatch.setattr(workbook, "_PROBE_BYTES", 1 << 30)
+    data = bytearray(xls([STORE, store()]))
+    table = 512 + 512 * int.from_bytes(data[76:80], "little")  # of sectors: which follows which
+    first = int.from_bytes(data[48:52], "little")  # sector of the directory
+    data[table + 4 * first : table + 4 * first + 4] = first.to_bytes(4, "little")
+    meta, _ = house.extract(house.drop("store", bytes(data), "a.xls"))
+    assert meta.refused_rule == "unreadable"
+    assert "is not a whole workbook: memory allocation of" in str(meta.refused_message)

@@ -6,6 +6,7 @@ really hold is counted while they are read.
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import shutil
@@ -113,7 +114,9 @@ def _members(
                     )
                 )
             return members
-    except DAMAGED_ZIP as error:
+    except (*DAMAGED_ZIP, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise  # the machine's fault; a place before the file's beginning is the archive's
         raise FileRefused(
             "unreadable",
             f"{delivery.path}: is not a whole ZIP archive: {error}; send the file again",

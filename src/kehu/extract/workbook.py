@@ -8,8 +8,12 @@ are gone, and no rule may take it for a code.
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 import re
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -63,10 +67,17 @@ class Workbook:
             file.seek(0)
             if not head.startswith((_ZIP, _OLE)):
                 raise FileRefused("unreadable", f"{name}: {_what_it_is(head)}")
-            lost = _lost_cells(path, name, gigabytes) if head.startswith(_ZIP) else {}
+            if head.startswith(_ZIP):
+                lost = _lost_cells(path, name, gigabytes)
+            else:
+                lost = {}
+                _try_elsewhere(path, name)
             with self._read():
                 self._book = CalamineWorkbook.from_filelike(file)
         self._lost = lost
+        self._opened: dict[
+            str, CalamineSheet
+        ] = {}  # the last one: to open it is to parse all of it
 
     @contextmanager
     def _read(self) -> Iterator[None]:
@@ -158,7 +169,9 @@ class Workbook:
         Yields the line of the first row, the sheet's column of the first cell, and the rows.
         """
         with self._read():
-            opened: CalamineSheet = self._book.get_sheet_by_name(sheet)
+            if sheet not in self._opened:
+                self._opened = {sheet: self._book.get_sheet_by_name(sheet)}
+            opened = self._opened[sheet]
             rows = opened.iter_rows()
             first = (opened.start or (0, 0))[1]
         lost = self._lost.get(sheet, {})
@@ -259,6 +272,47 @@ def _what_it_is(head: bytes) -> str:
     return "is no workbook; if it is delimited text, name it .csv or .txt"
 
 
+_PROBE = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[2]),) * 2)
+from python_calamine import CalamineWorkbook
+with open(sys.argv[1], 'rb') as file:
+    book = CalamineWorkbook.from_filelike(file)
+    for sheet in book.sheets_metadata:
+        if str(sheet.typ).endswith('WorkSheet'):
+            book.get_sheet_by_name(sheet.name)
+"""
+_PROBE_BYTES, _PROBE_SECONDS = 4 << 30, 300
+
+
+def _try_elsewhere(path: Path, name: str) -> None:
+    """FileRefused where an .xls brings its reader down; tried in a process that may be brought down.
+
+    The format has no checksums, and a few wrong bytes in it can send the reader in circles until the
+    memory is full, which nothing in this process could catch.
+    """
+    try:
+        done = subprocess.run(
+            [sys.executable, "-I", "-c", _PROBE, str(path), str(_PROBE_BYTES)],
+            capture_output=True, text=True, errors="replace", timeout=_PROBE_SECONDS, check=False,
+            env={**os.environ, "RUST_BACKTRACE": "0"},
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise FileRefused(
+            "unreadable", f"{name}: can not be read within {_PROBE_SECONDS} s; send the file again"
+        ) from None
+    if done.returncode == 0:
+        return
+    lines = [line for line in done.stderr.splitlines() if line and not line.startswith("note: ")]
+    told = lines[-1] if lines else f"exit {done.returncode}"
+    if "PasswordError" in told:
+        raise FileRefused("unreadable", f"{name}: has a password; save it without one")
+    raise FileRefused("unreadable", f"{name}: is not a whole workbook: {told}; send the file again")
+
+
+_MOST_CELLS = 60_000_000  # the reader holds the whole area, empty cells too: 24 bytes each
+_ROW = re.compile(rb"<(?:\w+:)?row\b[^>]*?\br=[\"']([0-9]+)")
+_WIDE = re.compile(rb"\br=[\"']([A-Z]{2,3})[0-9]")  # beyond the 26th column
 _CELL = re.compile(rb"<(?:\w+:)?c\b([^>]*?)(?<!/)>(.*?)</(?:\w+:)?c>", re.S)
 _VALUE = re.compile(rb"<(?:\w+:)?v\b[^>]*>([^<]+)</")
 _FORMULA = re.compile(rb"<(?:\w+:)?f\b[^>]*?(?:/>|>([^<]*)<)")
@@ -282,12 +336,14 @@ def _lost_cells(path: Path, name: str, gigabytes: float) -> dict[str, Lost]:
             for info in archive.infolist():
                 with archive.open(info) as stream:
                     if info.filename in sheets:
-                        found[sheets[info.filename]] = _lost_in(stream)
+                        found[sheets[info.filename]] = _lost_in(stream, name)
                     else:
                         while stream.read(_BLOCK):
                             pass
             return found
-    except (*DAMAGED_ZIP, ElementTree.ParseError, RuntimeError) as error:
+    except (*DAMAGED_ZIP, ElementTree.ParseError, RuntimeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise  # the machine's fault; a place before the file's beginning is the file's
         raise FileRefused(
             "unreadable", f"{name}: is not a whole workbook: {error}; send the file again"
         ) from None
@@ -312,14 +368,23 @@ def _parts(archive: zipfile.ZipFile) -> dict[str, str]:
     return found
 
 
-def _lost_in(stream: Any) -> Lost:
+def _lost_in(stream: Any, name: str) -> Lost:
     lost: Lost = {}
     rest = b""
+    rows = columns = 26
     while True:
         block = stream.read(_BLOCK)
         rest += block
         cut = rest.rfind(b"row>") + 4 if block else len(rest)
         part, rest = (rest[:cut], rest[cut:]) if cut > 3 else (b"", rest)
+        rows = max(rows, max(map(int, _ROW.findall(part)), default=0))
+        columns = max([columns, *(_column(wide) + 1 for wide in set(_WIDE.findall(part)))])
+        if rows * columns > _MOST_CELLS:
+            raise FileRefused(
+                "unreadable",
+                f"{name}: a sheet reaches to line {rows:,} and column {columns:,}, more cells than can "
+                "be held; delete what stands far from the table",
+            )
         if b't="e"' in part or b"t='e'" in part or b"<f" in part or b":f" in part:
             for attributes, inner in _CELL.findall(part):
                 text = _lost_text(attributes, inner)
