@@ -270,3 +270,23 @@ def test_an_xls_that_sends_its_reader_in_circles_is_refused_and_nothing_else_fal
     meta, _ = house.extract(house.drop("store", bytes(data), "a.xls"))
     assert meta.refused_rule == "unreadable"
     assert "is not a whole workbook: memory allocation of" in str(meta.refused_message)
+
+
+@pytest.mark.dirt(
+    rule=6,
+    example="a card number of 16 digits that was typed into a workbook as a number",
+    outcome="quarantined: a workbook keeps fifteen digits, the last one is gone",
+)
+def test_a_card_number_typed_as_a_number_is_never_guessed(house: House) -> None:
+    columns = list(VALID["member_card"])
+    rows = [valid("member_card", card_no=f"K{i}") for i in range(30)]
+    cells: list[list[Any]] = [columns, *(list(row.values()) for row in rows)]
+    cells[4][columns.index("card_no")] = 6222021234567890
+    cells[5][columns.index("card_no")] = 622202123456789
+    path = house.drop("member_card", xlsx(cells), "a.xlsx")
+    _, folder = house.extract(path)
+    assert house.judge(path)[path].passed
+    [(line, rules, raw)] = house.quarantined(folder)
+    assert (line, json.loads(raw)["card_no"]) == (5, "6.22202123456789E+15")
+    assert any("card_no" in rule for rule in rules)
+    assert ("622202123456789",) in typed(folder, "card_no")
