@@ -52,11 +52,20 @@ _DECISION = pa.schema(
 )
 
 
+_NOTHING = (
+    _DECISION.remove(_DECISION.get_field_index("place"))
+    .append(pa.field("is_current", pa.bool_()))
+    .empty_table()
+)
+
+
 def history(corrections: list[Correction]) -> pa.Table:
     """All decisions in their order, one row for each line, and a text column for each cell written.
 
     `is_current` where the decision still holds.
     """
+    if not corrections:  # as of nearly every batch
+        return _NOTHING
     tables = [_DECISION.empty_table()]
     for place, c in enumerate(corrections):
         same: dict[str, object] = {
