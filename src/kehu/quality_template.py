@@ -31,7 +31,8 @@ th, td { text-align: left; padding: 6px 10px; border-bottom: 1px solid var(--lin
   vertical-align: top; }
 th { color: var(--soft); font-weight: 600; }
 tr:last-child td { border-bottom: 0; }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
+td.n { white-space: nowrap; }
 td.code { min-width: 110px; font-family: ui-monospace, Menlo, Consolas, monospace; font-size: 12.5px;
   overflow-wrap: anywhere; }
 td.path { min-width: 250px; }
