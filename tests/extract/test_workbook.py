@@ -290,3 +290,30 @@ def test_a_card_number_typed_as_a_number_is_never_guessed(house: House) -> None:
     assert (line, json.loads(raw)["card_no"]) == (5, "6.22202123456789E+15")
     assert any("card_no" in rule for rule in rules)
     assert ("622202123456789",) in typed(folder, "card_no")
+
+
+def test_a_released_row_of_a_workbook_is_read_again_below_the_same_header(house: House) -> None:
+    from kehu.extract.delivery import Correction, card_of, write_card
+
+    rows = [*TITLES, STORE, *(store(store_code=f"S{i}", is_test=False) for i in range(30))]
+    rows[9][STORE.index("opened_on")] = "去年"
+    path = house.drop("store", xlsx([["门店", "名称"]], rows), "a.xlsx")
+    done = house.take_in()[path]
+    assert (done["rows_loaded"], done["rows_quarantined"]) == (29, 1)
+    card = card_of(house.settings, done["batch_id"])
+    card.corrections.append(
+        Correction(
+            action="RELEASED",
+            who="mei",
+            at=datetime(2017, 4, 1),
+            reason="told by the shop",
+            lines=[10],
+            rules=["type:opened_on"],
+            cells={"opened_on": ["2016-05-01"]},
+        )
+    )
+    write_card(card)
+    assert house.take_in(replay=[done["batch_id"]])[path]["rows_loaded"] == 30
+    assert house.query(
+        "select store_code, opened_on::varchar, is_test, name from raw.store where _line = 10"
+    ) == [("S5", "2016-05-01", 0, "一店")]

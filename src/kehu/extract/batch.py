@@ -69,6 +69,7 @@ class BatchMeta(BaseModel):
     encoding: str = ""
     sheet: str | None = None
     header_line: int = 1
+    flags: list[int] = []  # columns of a workbook that hold TRUE and FALSE for 1 and 0
     header: list[str] = []
     unknown_columns: list[str] = []
     absent_columns: list[str] = []
@@ -424,11 +425,14 @@ def _workbook(
             "format", f"{meta.path}: a workbook is compressed inside; deliver it plain"
         )
     book = Workbook(meta.archived, meta.path, settings.unpacked_gigabytes)
-    header = book.header(contract)
+    known = meta.sheet is not None  # read before: a second reading must find the same
+    header = book.header_at(meta.sheet, meta.header_line) if meta.sheet else book.header(contract)
     meta.sheet, meta.header_line = header.sheet, header.row
     present = _match_header(contract, meta, header.texts)
-    flags = {i for name, i in present.items() if contract.columns[name].base == "flag"}
-    rows = book.batches(header, [i in flags for i in range(len(header.texts))])
+    if not known:
+        flags = {i for name, i in present.items() if contract.columns[name].base == "flag"}
+        meta.flags = sorted(flags)
+    rows = book.batches(header, [i in meta.flags for i in range(len(header.texts))])
     connection.register("src", pa.RecordBatchReader.from_batches(sheet_schema(header), rows))
     columns = {name: f"c{i}" for name, i in present.items()}
     try:

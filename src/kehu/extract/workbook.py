@@ -102,13 +102,15 @@ class Workbook:
         )
 
     def header(self, contract: Contract) -> Header:
-        """Find the sheet and its header: the first row that has all required columns.
+        """Find the sheet and its header: the first row that has all required columns; where none is
+        required, the row that has most.
 
         FileRefused where no row has, or where several visible sheets have one and the contract names
         none: the rows of the others would be lost.
         """
         required = {n for n, c in contract.columns.items() if c.required}
         found: list[Header] = []
+        best: Header | None = None
         nearest: tuple[int, str] = (0, "no row has any of its columns")
         for name in self._sheets(contract):
             _, _, rows = next(self._chunks(name, HEADER_WITHIN), (1, 0, []))
@@ -116,12 +118,15 @@ class Workbook:
                 header = _as_header(name, number, cells)
                 known = {contract.headers.get(normalise_header(text)) for text in header.texts}
                 known -= {None}
-                if required <= known:
+                if required and required <= known:
                     found.append(header)
                     break
                 if len(known) > nearest[0]:
+                    best = header
                     missing = ", ".join(n for n in contract.columns if n in required - known)
                     nearest = (len(known), f"sheet {name!r}, line {number} lacks {missing}")
+        if best is not None and not required:
+            return best
         if not found:
             raise FileRefused(
                 "header",
