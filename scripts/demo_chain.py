@@ -6,7 +6,7 @@ it through a whole night into CHAIN/var, and ends with what was accepted, repair
 against the truth, and with the headline figures of the marts. Exit code 1 where a line differs.
 
 Nothing outside of the folder CHAIN (`chain` unless told otherwise) is touched; `make clean` removes it.
-At full scale (140,000 members, a year, some 17 million lines) simulate first and take it in by hand:
+At full scale (140,000 members, a year, some 20 million lines) simulate first and take it in by hand:
 
     .venv/bin/python scripts/simulate_retailer.py --landing chain/landing --dirt 0.02
     KEHU_HOME=chain/var KEHU_LANDING=chain/landing KEHU_MEMORY_LIMIT=8GB \\

@@ -772,7 +772,7 @@ def main(
 ) -> None:
     """Write the drops of a simulated supermarket chain into a landing folder.
 
-    At full scale a year is some 17 million sales lines, 3 GB of files, and takes some minutes; try
+    At full scale a year is some 20 million sales lines, 3 GB of files, and takes some minutes; try
     --scale 0.02 first, which is the chain of `make demo-chain`.
     """
     if first > last:
