@@ -23,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from retailer_world import Bools, Ints, Sheet, _plain, replaced, size_of, taken
+from retailer_world import Bools, Ints, Sheet, as_text, replaced, size_of, taken
 
 ACCEPTED, REPAIRED, QUARANTINED, SKIPPED = range(4)
 FATES = ["accepted", "repaired", "quarantined", "skipped"]
@@ -509,7 +509,7 @@ class _Work:
         self, feed: str, sheet: Sheet, share: float, rng: np.random.Generator, kinds: list[Kind]
     ) -> None:
         self.feed, self.share, self.rng, self.kinds = feed, share, rng, kinds
-        self.sheet = {name: _plain(column) for name, column in sheet.items()}
+        self.sheet = {name: as_text(column) for name, column in sheet.items()}
         self.rows = size_of(sheet)
         self.group = self._groups()
         self.lines = np.bincount(self.group)[self.group]

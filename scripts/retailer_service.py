@@ -20,10 +20,7 @@ from retailer_world import (
     Floats,
     Ints,
     Sheet,
-    _pick,
-    _plain,
-    _starts,
-    _within,
+    as_text,
     blank_where,
     chosen,
     concatenated,
@@ -32,6 +29,9 @@ from retailer_world import (
     moments_text,
     money,
     numbers,
+    pick,
+    place_within,
+    run_starts,
     taken,
 )
 
@@ -69,7 +69,7 @@ class Service:
         at = np.flatnonzero(kind >= 0)
         n = len(at)
         self.kind = kind[at]
-        self.channel = _pick(rng, n, [24, 24, 19, 12, 11, 3, 3, 4])
+        self.channel = pick(rng, n, [24, 24, 19, 12, 11, 3, 3, 4])
         desk = self.channel < 2
         sold = (chain.period.start + visit["day"][at]) * 86400 + visit["second"][at]
         later = (chain.period.start + visit["day"][at] + 1 + rng.geometric(0.4, n)) * 86400
@@ -83,7 +83,7 @@ class Service:
         n = len(at)
         self.at = at
         weights = np.asarray([r[1] for r in REASONS], dtype=float)
-        self.reason = np.where(self.kind == 3, len(REASONS) - 1, _pick(rng, n, weights))
+        self.reason = np.where(self.kind == 3, len(REASONS) - 1, pick(rng, n, weights))
         shift = np.asarray([r[3] for r in REASONS])[self.reason]
         self.severity = np.where(
             self.kind == 0,
@@ -103,7 +103,7 @@ class Service:
         self.climbs = np.where(self.is_full, np.minimum(climbs, 5 - self.entry), 0)
         self.reopened = self.is_full & (rng.random(n) < 0.08)
         day = self.received // 86400
-        serial = 1 + _within(day)
+        serial = 1 + place_within(day)
         self.number = joined(
             "TS",
             pc.replace_substring(days_text(day), "-", ""),
@@ -176,7 +176,7 @@ class Service:
         day, clock = self.received // 86400, self.received % 86400
         worked = day * DESK_HOURS + np.clip(clock - DESK_OPENS, 0, DESK_HOURS)
         total = np.cumsum(seconds)
-        first = _starts(rows)
+        first = run_starts(rows)
         base = np.where(first, total - seconds, 0)
         base = np.maximum.accumulate(base)
         worked = worked[rows] + total - base
@@ -194,7 +194,7 @@ class Service:
         rows, event, level, actor, moment = (v[by] for v in (rows, event, level, actor, moment))
         self.event_row, self.event, self.event_at = rows, event, moment
         self.event_level, self.event_actor = level.astype(np.int64), actor
-        self.event_seq = 1 + _within(rows)
+        self.event_seq = 1 + place_within(rows)
         self.closed_at = np.zeros(n, dtype=np.int64)
         closed = event == "CLOSED"
         self.closed_at[rows[closed]] = moment[closed]
@@ -284,7 +284,7 @@ class Service:
         end = (self.chain.period.start + self.chain.period.days) * 86400
         rows = np.argsort(at, kind="stable")
         rows = rows[at[rows] < end]
-        return {c: _plain(v).take(pa.array(rows)) for c, v in sheet.items()}, at[rows]
+        return {c: as_text(v).take(pa.array(rows)) for c, v in sheet.items()}, at[rows]
 
     # ---- questionnaires
 

@@ -53,6 +53,7 @@ TYPES = ["SALE", "RETURN", "EXCHANGE", "CANCELLED", "TRAINING"]
 SALE, RETURN, EXCHANGE, CANCELLED, TRAINING = range(5)
 STATES = ["COMPLETED", "SUSPENDED", "VOID"]
 CHANNELS = ["STORE", "ONLINE", "O2O", "GROUPBUY"]
+COMPETED, COST_WITH_TAX, CONVENIENCE = 4, 5, (5, 6)  # places in STORES: see where they are used
 COUPON, GIFT, BAG_SMALL, BAG_LARGE = range(4)  # the first products are these
 
 
@@ -149,22 +150,22 @@ def taken(sheet: Sheet, rows: npt.NDArray[Any]) -> Sheet:
     return {name: column.take(pa.array(rows)) for name, column in sheet.items()}
 
 
-def _pick(rng: np.random.Generator, size: int, weights: Any) -> Ints:
+def pick(rng: np.random.Generator, size: int, weights: Any) -> Ints:
     """Places drawn in proportion to their weights."""
     cumulated = np.cumsum(np.asarray(weights, dtype=float))
     return np.searchsorted(cumulated, rng.random(size) * cumulated[-1], "right")
 
 
-def _starts(sorted_keys: Ints) -> Bools:
+def run_starts(sorted_keys: Ints) -> Bools:
     first = np.ones(len(sorted_keys), dtype=bool)
     first[1:] = sorted_keys[1:] != sorted_keys[:-1]
     return first
 
 
-def _within(sorted_keys: Ints) -> Ints:
+def place_within(sorted_keys: Ints) -> Ints:
     """Place of each row among those with the same key, from 0; the keys are sorted."""
     place = np.arange(len(sorted_keys))
-    return place - np.maximum.accumulate(np.where(_starts(sorted_keys), place, 0))
+    return place - np.maximum.accumulate(np.where(run_starts(sorted_keys), place, 0))
 
 
 # ---- the chain ------------------------------------------------------------------------------------
@@ -223,11 +224,11 @@ class Chain:
 
     def _closed_days(self) -> set[tuple[int, int]]:
         """(store, day): convenience stores stay closed on New Year's Day, one store takes stock."""
-        closed = {(4, self.period.days - 5)} if self.period.days > 10 else set()
+        closed = {(COMPETED, self.period.days - 5)} if self.period.days > 10 else set()
         for text in SPRING_FESTIVALS:
             offset = (date.fromisoformat(text) - self.period.first).days
             if 0 <= offset < self.period.days:
-                closed |= {(5, offset), (6, offset)}
+                closed |= {(store, offset) for store in CONVENIENCE}
         return closed
 
     # -- goods
@@ -354,7 +355,7 @@ class Chain:
         }
         goods.sheet = sheet
         goods.changes = {
-            name: pa.concat_arrays([_plain(again[name]), _plain(other[name])]) for name in sheet
+            name: pa.concat_arrays([as_text(again[name]), as_text(other[name])]) for name in sheet
         }
         return goods
 
@@ -410,7 +411,7 @@ class Chain:
         )
         order = np.argsort(enrol, kind="stable")
         self.enrol_day = enrol[order]
-        self.home = _pick(rng, n, [s.size for s in STORES])
+        self.home = pick(rng, n, [s.size for s in STORES])
         self.rate = np.minimum(6.0, np.exp(rng.normal(-0.75, 1.0, n)))  # visits a week
         self.regular = rng.choice([0.8, 1.0, 2.0, 4.0], n, p=[0.2, 0.3, 0.3, 0.2])
         tries = rng.random(n) < 0.28
@@ -508,7 +509,7 @@ class Chain:
         self.successor = np.full(n, -1)
         self.successor[renewed] = n + np.arange(len(renewed))
         newer = joined("0087", pc.utf8_lpad(numbers(renewed + 10_000_000), 8, "0"))
-        self.card_codes = pa.concat_arrays([_plain(cards), _plain(newer)])
+        self.card_codes = pa.concat_arrays([as_text(cards), as_text(newer)])
         kind = np.where(
             self.is_staff,
             "STAFF",
@@ -536,7 +537,7 @@ class Chain:
             "updated_at": moments_text(at),
         }
         self.card_changes: Sheet = {
-            c: pa.concat_arrays([_plain(lost[c]), _plain(fresh[c])]) for c in self.card_sheet
+            c: pa.concat_arrays([as_text(lost[c]), as_text(fresh[c])]) for c in self.card_sheet
         }
         # some move, some cancel
         moving = np.flatnonzero((rng.random(n) < 0.04) & (self.enrol_day < self.period.days - 3))
@@ -574,13 +575,13 @@ class Chain:
         inside = moment < horizon
         who, moment = who[inside], moment[inside]
         day = np.minimum(horizon - 1, np.searchsorted(ticks, moment, "right") - 1)
-        once = _starts(who * (horizon + 1) + day) | (rng.random(len(who)) < 0.15)
+        once = run_starts(who * (horizon + 1) + day) | (rng.random(len(who)) < 0.15)
         who, day = who[once], day[once]
         # a pause of some months, now and then
         pause = np.where(rng.random(n) < 0.05, rng.integers(0, horizon, n), 10**6)
         away = (day >= pause[who]) & (day < pause[who] + 60 + (self.trait[who] + 3) * 15)
         # a competitor opens near one store, half way
-        near = (self.home == 4) & (rng.random(n) < 0.10)
+        near = (self.home == COMPETED) & (rng.random(n) < 0.10)
         leaves = self.opens_competitor + 60 * rng.random(n)
         self.life_end = np.where(
             near & (leaves > self.enrol_day), np.minimum(self.life_end, leaves), self.life_end
@@ -590,7 +591,7 @@ class Chain:
         store = np.where(
             rng.random(len(who)) < 0.86,
             self.home[who],
-            _pick(rng, len(who), [s.size for s in STORES]),
+            pick(rng, len(who), [s.size for s in STORES]),
         )
         closed = np.zeros((len(STORES), horizon), dtype=bool)
         for s, d in self.closed:
@@ -642,7 +643,7 @@ class Chain:
 
     @staticmethod
     def _clock(rng: np.random.Generator, size: int) -> Ints:
-        hour = _pick(rng, size, HOURS)
+        hour = pick(rng, size, HOURS)
         return hour * 3600 + rng.integers(0, 3600, size)
 
     # -- the sales of a day
@@ -660,7 +661,7 @@ class Chain:
         who = self.visit["member"][low:high]
         card = np.where(day > self.renew_day[who], self.successor[who], who)
         own = rng.random(len(who)) < 0.45
-        mission = np.where(own, self.favourite[who], _pick(rng, len(who), [m[1] for m in MISSIONS]))
+        mission = np.where(own, self.favourite[who], pick(rng, len(who), [m[1] for m in MISSIONS]))
         per_store = np.asarray([s.size for s in STORES])
         wanted = rng.poisson(self.anonymous_a_day * self.weights[day] * per_store)
         for s in range(len(STORES)):
@@ -688,7 +689,7 @@ class Chain:
             "store": np.concatenate([self.visit["store"][low:high], store]),
             "second": np.concatenate([self.visit["second"][low:high], self._clock(rng, others)]),
             "card": np.concatenate([card, foreign]),
-            "mission": np.concatenate([mission, _pick(rng, others, [m[2] for m in MISSIONS])]),
+            "mission": np.concatenate([mission, pick(rng, others, [m[2] for m in MISSIONS])]),
             "is_bulk": company & (rng.random(size) < 0.6),
             "channel": np.where(company, 3, channel),
             "type": np.zeros(size, dtype=np.int64),
@@ -760,7 +761,7 @@ class Chain:
         special = goods.family[sku] < 0
         price = np.where(special, goods.price[sku], price).astype(np.int64)
         price = np.where((sku == GIFT) & (rng.random(n) < 0.5), 0, price)
-        pieces = 1 + _pick(rng, n, [0.76, 0.16, 0.04, 0.02, 0.01, 0.01])
+        pieces = 1 + pick(rng, n, [0.76, 0.16, 0.04, 0.02, 0.01, 0.01])
         weight = np.clip(np.exp(rng.normal(-0.5, 0.55, n)), 0.05, 12)
         qty = np.where(goods.is_weighed[sku], np.round(weight * 1000), pieces * 1000).astype(
             np.int64
@@ -781,7 +782,7 @@ class Chain:
         tax = 1 + goods.vat[sku] / 100
         cost = np.round(gross / tax * goods.cost_share[sku]).astype(np.int64)
         cost = np.where(
-            receipts["store"][receipt] == 5, np.round(cost * tax).astype(np.int64), cost
+            receipts["store"][receipt] == COST_WITH_TAX, np.round(cost * tax).astype(np.int64), cost
         )
         lines: Rows = {
             "receipt": receipt,
@@ -821,7 +822,7 @@ class Chain:
         total = np.bincount(
             lines["receipt"], weights=lines["net"], minlength=len(receipts["store"])
         )
-        last = np.flatnonzero(np.append(_starts(lines["receipt"])[1:], True))
+        last = np.flatnonzero(np.append(run_starts(lines["receipt"])[1:], True))
         off = total[lines["receipt"][last]].astype(np.int64) % 10
         cash = (rng.random(len(last)) < 0.15) & (off > 0) & (off <= 5) & (lines["net"][last] > 100)
         lines["net"][last[cash]] -= off[cash]
@@ -913,7 +914,7 @@ class Chain:
         till = np.where(desk, 1, 1 + (rng.random(size) ** 1.3 * tills).astype(np.int64))
         order = np.lexsort((receipts["second"], till, receipts["store"]))
         number = np.zeros(size, dtype=np.int64)
-        number[order] = 1 + _within((receipts["store"] * 100 + till)[order])
+        number[order] = 1 + place_within((receipts["store"] * 100 + till)[order])
         rank = np.zeros(size, dtype=np.int64)
         rank[order] = np.arange(size)
         by = np.argsort(rank[lines["receipt"]], kind="stable")
@@ -925,7 +926,7 @@ class Chain:
         }
         lines["till"] = till[receipt]
         lines["number"] = number[receipt]
-        lines["line"] = 1 + _within(rank[receipt])
+        lines["line"] = 1 + place_within(rank[receipt])
         lines["cashier"] = (
             receipts["store"][receipt] * 100
             + till[receipt] * 2
@@ -1024,10 +1025,10 @@ class Chain:
 
     def store_changes(self) -> Sheet:
         """The version of the store near which a competitor opened."""
-        row = taken(self.store_sheet(), np.asarray([4]))
+        row = taken(self.store_sheet(), np.asarray([COMPETED]))
         at = (self.period.start + self.opens_competitor) * 86400 + 32_400
         return row | {
-            "competitors_3km": numbers(np.asarray([STORES[4].competitors + 1])),
+            "competitors_3km": numbers(np.asarray([STORES[COMPETED].competitors + 1])),
             "updated_at": moments_text(np.asarray([at])),
         }
 
@@ -1038,11 +1039,12 @@ def replaced(sheet: Sheet, rows: Ints, values: Sheet) -> Sheet:
     mask[rows] = True
     result = dict(sheet)
     for name, texts in values.items():
-        result[name] = pc.replace_with_mask(_plain(sheet[name]), pa.array(mask), _plain(texts))
+        result[name] = pc.replace_with_mask(as_text(sheet[name]), pa.array(mask), as_text(texts))
     return result
 
 
-def _plain(column: Any) -> pa.Array:
+def as_text(column: Any) -> pa.Array:
+    """A column as one array of strings."""
     column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     return column.cast(pa.string())
 
@@ -1063,4 +1065,4 @@ def concatenated(sheets: list[Sheet]) -> Sheet:
     """Sheets with the same columns behind each other."""
     if len(sheets) == 1:
         return sheets[0]
-    return {c: pa.concat_arrays([_plain(s[c]) for s in sheets]) for c in sheets[0]}
+    return {c: pa.concat_arrays([as_text(s[c]) for s in sheets]) for c in sheets[0]}
