@@ -21,5 +21,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section("counts")
     for words, count in counts.items():
         terminalreporter.write_line(f"{count:>6} {words}")
+    for told in (value for r in calls for name, value in r.user_properties if name == "histories"):
+        terminalreporter.write_line(f"random faults: {told}")
     if "kills" in recorded:
         terminalreporter.write_line(f"nights killed in the midst of: {recorded['kills']}")

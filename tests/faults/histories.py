@@ -8,8 +8,9 @@ owner of each store-day, and for every file rows in = accepted + quarantined + s
 refused.
 
 All of that happens before dbt, because marts are a function of those rows (bulk = nightly = full
-refresh = any order, tests/night/test_same_marts.py), and a night with dbt takes half a minute. Each
-k-th history goes on to whole nights, killed in dbt and in publish, whose marts are compared as well.
+refresh = any order, tests/night/test_same_marts.py), and a night with dbt takes half a minute. In
+`make test-faults` each 25th history goes on to whole nights, killed in dbt and in publish, whose marts
+are compared row by row as well; in `make test` that part is tests/night/test_crashes.py.
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ from faults import child
 from faults.harness import Ended, Installation, group_of, spread
 from faults.retailer import LAST, Retailer
 from history import Drop
+from nights import differences, marts_of
 
 GROUPS = ("masters", "transactions", "surveys", "complaints")
 ALL = ("all",)
+NIGHT = ("night", "--as-of", LAST.isoformat())
 # seconds of a step, until one has been seen
 USUAL = {"plan": 0.05, "extract": 0.1, "gate": 0.4, "load": 0.4}
 
@@ -181,6 +184,17 @@ class Disturbed:
             self.tally.ended(self.house.kill_at_deed(deed, child.replay, batches, LAST))
         else:
             self.tally.ended(self.house.must(child.replay, batches, LAST))
+
+
+def killed_nights(house: Installation, seed: int, tally: Tally) -> None:
+    """Whole nights that die in dbt, in the scores or in publish, and a last one that does not."""
+    dice = random.Random(f"nights {seed}")
+    for step in dice.sample(("dbt:core", "score", "dbt:marts", "publish"), 2):
+        wait = spread(dice, house.seconds_of(step, 2.0))
+        ended = house.kill_in(step, wait, child.kehu, *NIGHT)
+        assert ended.exit in (0, -9), ended.said
+        tally.ended(ended)
+    house.must(child.kehu, *NIGHT)
 
 
 # what may differ: which of several files that hold the same row brought it, and when things happened
@@ -338,13 +352,24 @@ class Histories:
             self._clean[number] = retailer, house
         return self._clean[number]
 
-    def live(self, seed: int) -> list[str]:
+    def live(self, seed: int, *, to_the_marts: bool = False) -> list[str]:
         """Live the history of a seed; returns what differs from the clean one."""
         retailer, clean = self.clean(seed)
         root = self.root / f"disturbed{seed}"
         house = Disturbed(retailer, seed, root, self.tally).live()
         found = [f"history {seed}: {d}" for d in state_differences(clean.home, house.home)]
         self.tally.histories += 1
+        if to_the_marts:
+            if not marts_of(clean.home).exists():
+                clean.environment["KEHU_NOW"] = "2024-03-01T02:30:00"
+                clean.must(child.kehu, *NIGHT)
+            house.environment["KEHU_NOW"] = "2024-03-01T02:30:00"
+            killed_nights(house, seed, self.tally)
+            found += [
+                f"history {seed}: {d}"
+                for d in differences(marts_of(clean.home), marts_of(house.home))
+            ]
+            self.tally.events["compared to the marts"] += 1
         if not found:
             shutil.rmtree(root)
         return found
