@@ -140,20 +140,29 @@ class Installation:
         self, step: str | None, wait: float, work: Callable[..., Any], *arguments: Any
     ) -> Ended:
         """SIGKILL `wait` seconds after the journal says that `step` began (None: after the start)."""
-        known = len(self.journal())
+        known, size = len(self.journal()), self._journal_size()
         started = time.perf_counter()
         process = self.start(work, *arguments)
-        while step is not None and process.is_alive():
-            lines = self.journal()[known:]
-            if any(line["step"].startswith(step) and line["state"] == "start" for line in lines):
-                break
-            time.sleep(0.002)
+        while step is not None and process.is_alive() and not self._began(step, size):
+            time.sleep(0.004)
         process.join(wait)
         for kill, who in ((os.killpg, process.pid), (os.kill, process.pid)):
             with contextlib.suppress(ProcessLookupError):
                 assert who is not None
                 kill(who, signal.SIGKILL)
         return self._ended(process, started, known)
+
+    def _journal_size(self) -> int:
+        path = self.home / "log" / "steps.jsonl"
+        return path.stat().st_size if path.exists() else 0
+
+    def _began(self, step: str, size: int) -> bool:
+        """Whether a step has begun since the journal had this size."""
+        if self._journal_size() == size:
+            return False
+        with (self.home / "log" / "steps.jsonl").open() as file:
+            file.seek(size)
+            return any(f'"step": "{step}' in line and '"start"' in line for line in file)
 
     def _ended(self, process: ForkServerProcess, started: float, known: int) -> Ended:
         process.join()

@@ -210,7 +210,8 @@ def state_differences(clean: Path, home: Path) -> list[str]:
         tables = {
             side: connection.execute(
                 """select table_schema, table_name from information_schema.tables
-                where table_catalog = ? and table_schema in ('raw', 'pii') order by all""",
+                where table_catalog = ? and table_schema in ('raw', 'pii')
+                and table_type = 'BASE TABLE' order by all""",
                 [side],
             ).fetchall()
             for side in ("l", "r")

@@ -29,7 +29,7 @@ def live(histories: Histories, seeds: range, to_the_marts: int | None = None) ->
 
 
 def test_random_histories_end_in_the_same_rows(tmp_path: Path, record_property: Record) -> None:
-    histories = Histories(tmp_path, of_each_retailer=9)
+    histories = Histories(tmp_path, of_each_retailer=13)
     found = live(histories, range(25))
     print(histories.tally.told())
     record_property("histories", histories.tally.told())
