@@ -112,7 +112,7 @@ def measure(settings: Settings, lines: int) -> Steps:
     """Bring the one file of the landing folder through all steps."""
     contracts = read_contracts(settings.contracts)
     contract = contracts["sales_line"]
-    [delivery] = scan(settings, ["sales_line"], now(settings))
+    [delivery] = scan(settings, contracts, ["sales_line"], now(settings))
     steps = Steps()
     meta = steps.run("parse", lambda: batches.extract(settings, contract, delivery))
     assert meta.refused_rule is None, meta.refused_message

@@ -210,11 +210,10 @@ def quick_query(
     cells = ", ".join(quoted(f"t_{n}") for n in present)
     names = ", ".join(quoted(name) for name in contract.columns)
     return f"""
-        with {typed_cells(contract, present, timezone)}
         select {literal(batch_id)} as _batch_id, _line, _span, {names}, null::varchar[] as _bad,
             null::varchar[] as _repairs{_written(contract)},
             case when {any_suspect} then [{cells}]::varchar[] end as _texts
-        from typed"""
+        from {typed_cells(contract, present, timezone)}"""
 
 
 def _written(contract: Contract, value: str = "null") -> str:

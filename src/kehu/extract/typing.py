@@ -121,10 +121,9 @@ def typed_query(
     each = ", ".join(f"case when {w} then {literal(n)} end" for n, w in wrong.items())
     names = ", ".join(quoted(name) for name in [*contract.columns, *kept])
     return f"""
-        with {typed_cells(contract, present, timezone, source, kept, blank_rows=blank_rows)}
         select {literal(batch_id)} as _batch_id, _line, _span, {names},
             case when {any_wrong} then list_filter([{each}], lambda x: x is not null) end as _bad
-        from typed"""
+        from {typed_cells(contract, present, timezone, source, kept, blank_rows=blank_rows)}"""
 
 
 def typed_cells(
@@ -136,7 +135,10 @@ def typed_cells(
     *,
     blank_rows: bool = False,
 ) -> str:
-    """The CTE `typed` over `source`: each column's value, and its text as `t_<column>`."""
+    """A relation over `source`: each column's value, and its text as `t_<column>`.
+
+    Subqueries, since an optimiser that is switched off keeps what a CTE gives in memory as a whole.
+    """
     texts = [
         f"{text_of(quoted(present[name]), column) if name in present else 'null::varchar'} "
         f"as {quoted('t_' + name)}"
@@ -150,7 +152,5 @@ def typed_cells(
     ]
     blank = " and ".join(f"{quoted('t_' + name)} is null" for name in present) or "false"
     rows = "" if blank_rows else f" where not ({blank})"
-    return (
-        f"texts as (select {', '.join(['_line', '_span', *kept, *texts])} from {source}), "
-        f"typed as (select *, {', '.join(values)} from texts{rows})"
-    )
+    cells = ", ".join(["_line", "_span", *kept, *texts])
+    return f"(select *, {', '.join(values)} from (select {cells} from {source}) as texts{rows}) as typed"
