@@ -5,7 +5,8 @@
 - Layers: staging reads sources; intermediate reads staging and intermediate; core reads both, core
   and seeds; marts read core and seeds only (and helpers in models/marts/_shared). The marts of
   models/marts/quality also read the ledger (ops and quarantine), which is what they are about.
-  Personal data is read in models/intermediate/pii alone, and nothing reads what stands there.
+  Personal data is read in models/intermediate/pii alone; only models/intermediate/identity reads
+  what stands there, and gives ids, kinds and reasons.
 - Every model and every column is described; core and marts have an enforced contract.
 - Every core and mart model parses as Spark SQL and is free of what Spark refuses or understands
   differently. What is judged is the SQL that Spark would get: the project is compiled from a copy
@@ -50,14 +51,16 @@ Node = dict[str, Any]
 MAY_READ = {
     "staging": {"source", "seed"},
     "intermediate": {"staging", "intermediate", "seed"},
-    "pii": {"pii source", "source", "staging", "intermediate"},
-    "core": {"staging", "intermediate", "core", "seed"},
+    "pii": {"pii source", "source", "staging", "intermediate", "seed"},
+    "identity": {"pii", "staging", "intermediate", "seed"},
+    "core": {"staging", "intermediate", "identity", "core", "seed"},
     "marts": {"core", "seed", "shared"},
     "shared": {"core", "seed", "shared"},
 }
 SHARED = "models/marts/_shared/"
 QUALITY = "models/marts/quality/"
 PII = "models/intermediate/pii/"
+IDENTITY = "models/intermediate/identity/"
 
 # Functions of DuckDB that Spark lacks or spells with other arguments, and what to write instead.
 REFUSED_FUNCTIONS = {
@@ -112,6 +115,8 @@ def layer(node: Node) -> str:
         return "seed"
     if node["original_file_path"].startswith(PII):
         return "pii"
+    if node["original_file_path"].startswith(IDENTITY):
+        return "identity"
     if node["original_file_path"].startswith(SHARED):
         return "shared"
     return str(node["original_file_path"].split("/")[1])

@@ -66,9 +66,15 @@ def manifest() -> dict[str, Any]:
             "models/intermediate/pii/pii_a.sql", "select a from pii.a", ["source.kehu.pii.a"], "a"
         ),
         _model(
+            "models/intermediate/identity/int_a__identify.sql",
+            "select a from pii_a",
+            ["model.kehu.pii_a", "model.kehu.int_a__b"],
+            "a",
+        ),
+        _model(
             "models/core/dim_a.sql",
             "select a_key, a from int_a__b",
-            ["model.kehu.int_a__b", "seed.kehu.param"],
+            ["model.kehu.int_a__b", "model.kehu.int_a__identify", "seed.kehu.param"],
             "a_key",
             "a",
         ),
@@ -134,6 +140,9 @@ def test_a_right_project_passes(manifest: dict[str, Any]) -> None:
         ("int_a__b", "source.kehu.raw.a"),
         ("int_a__b", "model.kehu.dim_a"),
         ("int_a__b", "model.kehu.pii_a"),
+        ("int_a__b", "model.kehu.int_a__identify"),
+        ("int_a__identify", "source.kehu.pii.a"),
+        ("mart_a", "model.kehu.int_a__identify"),
         ("dim_a", "model.kehu.mart_a"),
         ("dim_a", "model.kehu.pii_a"),
         ("dim_a", "source.kehu.raw.a"),

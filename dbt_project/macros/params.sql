@@ -143,6 +143,14 @@
         "rhythm_min_lines": "integer",
         "rhythm_min_gaps": "integer",
         "freshness_days": "integer",
+        "shared_phone_members": "integer",
+        "phone_placeholders": "string",
+        "birth_date_placeholders": "string",
+        "province_names": "string",
+        "sku_reuse_gap_days": "integer",
+        "gift_price_max": "decimal(18, 2)",
+        "rounding_line_max": "decimal(18, 2)",
+        "resume_max_minutes": "integer",
     }) }}
 {%- endmacro %}
 

@@ -1,5 +1,6 @@
 -- What is published carries no personal data and no inexact money: no column of core or marts is
--- named like a column of the pii schema (keys and lineage aside), every amount is decimal(18,2).
+-- named like a column of the pii schema (keys and lineage aside), nor is any of what core is made
+-- of outside of that schema; every amount is decimal(18,2).
 -- Reads the catalog only. depends_on: {{ ref('fct_receipt') }}
 with columns as (
     select
@@ -17,9 +18,14 @@ personal as (
     where
         table_catalog = '{{ target.database }}'
         and table_schema = 'pii'
-        and table_name in ('member', 'complaint', 'complaint_event', 'survey_answer')
+        and table_name in (
+            'member', 'member_version', 'complaint', 'complaint_event', 'survey_answer'
+        )
         and column_name not in (
-            'member_id', 'complaint_no', 'seq', 'response_id', 'question_id', 'option_seq', 'name'
+            'member_id', 'complaint_no', 'seq', 'response_id', 'question_id', 'option_seq', 'name',
+            -- what says of a member that is no personal data
+            'customer_type', 'status', 'gender', 'enrolled_on', 'phone_status', 'address_status',
+            'valid_from', 'valid_to', 'is_inferred'
         )
         and column_name not like '\_%' escape '\'
 )
@@ -31,16 +37,21 @@ select
 from columns
 left join personal on columns.column_name = personal.column_name
 where
-    columns.table_catalog = 'marts'
-    and columns.table_schema in ('core', 'marts')
-    and (
-        (
-            personal.column_name is not null
-            -- the words of a rule, not of a complaint
-            and not (columns.table_name = 'mart_data_quality' and columns.column_name = 'description')
+    (
+        personal.column_name is not null
+        -- the words of a rule, not of a complaint
+        and not (columns.table_name = 'mart_data_quality' and columns.column_name = 'description')
+        and (
+            (columns.table_catalog = 'marts' and columns.table_schema in ('core', 'marts'))
+            or (
+                columns.table_catalog = '{{ target.database }}'
+                and columns.table_schema in ('staging', 'intermediate', 'raw')
+            )
         )
-        or (
-            columns.column_name like '%amount'
-            and columns.data_type <> 'DECIMAL(18,2)'
-        )
+    )
+    or (
+        columns.table_catalog = 'marts'
+        and columns.table_schema in ('core', 'marts')
+        and columns.column_name like '%amount'
+        and columns.data_type <> 'DECIMAL(18,2)'
     )

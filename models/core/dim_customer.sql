@@ -21,11 +21,13 @@ select
     history.gender,
     history.district,
     history.household_size,
+    history.household_id,
     history.enrolled_on,
     history.enrol_store_key,
     history.enrol_channel,
     history.status,
     first_purchases.first_purchase_on,
+    history.merged_into,
     history.is_inferred
 from history
 left join first_purchases on history.customer_id = first_purchases.customer_id

@@ -4,7 +4,9 @@ with history as (
 
 select
     product_key,
+    product_id,
     sku_code,
+    used_from,
     product_name,
     brand,
     category_1_code,

@@ -1,5 +1,5 @@
 with versions as (
-    select * from {{ ref('int_product__range') }}
+    select * from {{ ref('int_product__identify') }}
 ),
 
 codes as (
@@ -8,8 +8,10 @@ codes as (
 
 rows_of_codes as (
     select
-        {{ surrogate_key(['codes.sku_code']) }} as product_key,
+        {{ surrogate_key(['coalesce(versions.product_id, codes.sku_code)']) }} as product_key,
+        coalesce(versions.product_id, codes.sku_code) as product_id,
         codes.sku_code,
+        coalesce(versions.used_from, {{ first_day() }}) as used_from,
         versions.product_name,
         versions.brand,
         versions.category_1_code,
@@ -43,7 +45,9 @@ final as (
     union all
     select
         {{ unknown_key() }} as product_key,
+        'UNKNOWN' as product_id,
         'UNKNOWN' as sku_code,
+        {{ first_day() }} as used_from,
         null as product_name,
         null as brand,
         null as category_1_code,

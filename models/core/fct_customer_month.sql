@@ -131,7 +131,8 @@ cards_known as (
     select
         work_list.as_of_date,
         identity_history.card_key,
-        identity_history.customer_id
+        identity_history.customer_id,
+        identity_history.is_shared_phone
     from work_list
     inner join identity_history
         on
@@ -175,6 +176,7 @@ members_known as (
             and customer_history.enrol_store_key = stores_known.store_key
     where
         not customer_history.is_inferred
+        and customer_history.merged_into is null
         and customer_history.customer_id not in ('ANONYMOUS', 'UNKNOWN')
 
 ),
@@ -303,6 +305,14 @@ shared_cards as (
         card_months.max_day_receipts > work_list.shared_card_receipts_per_day
         or card_months.count_month_receipts > work_list.shared_card_receipts_per_month
     group by card_months.as_of_date, card_months.customer_id
+
+    union
+
+    select
+        as_of_date,
+        customer_id
+    from cards_known
+    where is_shared_phone
 
 ),
 
@@ -910,7 +920,11 @@ line_versions as (
                     ~ 'line_settings.default_vat_rate)'
                 ) }}
         end as costed_net_ex_vat,
-        sales_lines.qty
+        -- a gift was not chosen, a coupon is no goods
+        case
+            when sales_lines.is_gift or sales_lines.discount_type is not null then 0
+            else sales_lines.qty
+        end as chosen_qty
     from sales_lines
     inner join line_days on sales_lines.business_date = line_days.business_date
     inner join card_versions on sales_lines.card_key = card_versions.card_key
@@ -940,7 +954,7 @@ category_slices as (
             as costed_turnover,
         count(*) as count_lines,
         count(cost_amount) as count_costed_lines,
-        sum(case when is_bulk or is_bulk_returned then 0 else qty end) as behaviour_qty
+        sum(case when is_bulk or is_bulk_returned then 0 else chosen_qty end) as behaviour_qty
     from line_versions
     where known_from < known_to
     group by

@@ -222,6 +222,8 @@ customer_slices as (
     where
         sales_lines.is_valid
         and sales_lines.qty > 0
+        and sales_lines.discount_type is null
+        and sales_lines.is_gift is distinct from true
         and (sales_lines.receipt_key, line_settings.bulk_receipt_min) not in (
             select
                 bulk_receipts.receipt_key,

@@ -1,6 +1,6 @@
 -- What only the star can judge: margins against their bounds, cost that holds tax, lines without
--- cost, test stores and customers that are left out. Every subject that was looked at has its row,
--- also where nothing is wrong; the line of a finding is count_failed > 0.
+-- cost, numbers and addresses of no use, test stores and customers that are left out. Every subject
+-- that was looked at has its row, also where nothing is wrong; a finding is count_failed > 0.
 
 with
 
@@ -37,6 +37,12 @@ product_history as (
 customer_months as (
 
     select * from {{ ref('fct_customer_month') }}
+
+),
+
+contacts as (
+
+    select * from {{ ref('int_member__contact') }}
 
 ),
 
@@ -274,6 +280,50 @@ test_stores as (
 
 ),
 
+-- ------------------------------------------------------------------------------------- members
+
+contacts_known as (
+
+    select
+        as_of_dates.as_of_date,
+        contacts.phone_status,
+        contacts.address_status,
+        count(*) as count_members
+    from as_of_dates
+    inner join contacts
+        on
+            as_of_dates.as_of_date >= contacts.valid_from
+            and as_of_dates.as_of_date < contacts.valid_to
+    group by as_of_dates.as_of_date, contacts.phone_status, contacts.address_status
+
+),
+
+contact_classes as (
+
+    select
+        'phone_usable' as check_id,
+        'phone' as subject,
+        as_of_date,
+        phone_status as contact_status,
+        sum(count_members) as count_members,
+        sum(sum(count_members)) over (partition by as_of_date) as count_all_members
+    from contacts_known
+    group by as_of_date, phone_status
+
+    union all
+
+    select
+        'address_usable' as check_id,
+        'address' as subject,
+        as_of_date,
+        address_status as contact_status,
+        sum(count_members) as count_members,
+        sum(sum(count_members)) over (partition by as_of_date) as count_all_members
+    from contacts_known
+    group by as_of_date, address_status
+
+),
+
 population as (
 
     select
@@ -361,6 +411,21 @@ findings as (
             as observed,
         'no test store in the sales' as expected
     from test_stores
+
+    union all
+
+    select
+        check_id,
+        as_of_date,
+        'member' as feed,
+        'ALL' as store_code,
+        subject || ' ' || contact_status as subject,
+        count_all_members as count_checked,
+        case when contact_status = 'OK' then 0 else count_members end as count_failed,
+        cast(count_members as string) || ' members with ' || subject || ' ' || contact_status
+            as observed,
+        'OK' as expected
+    from contact_classes
 
     union all
 

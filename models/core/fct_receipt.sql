@@ -29,11 +29,12 @@ lines_to_build as (
     {%- endif %}
 ),
 
-final as (
+receipts as (
     select
         receipt_key,
         cast(count(*) as integer) as count_lines,
-        cast(count(distinct product_key) as integer) as count_products,
+        cast(count(distinct case when discount_type is null then product_key end) as integer)
+            as count_products,
         cast(sum(qty) as decimal(12, 3)) as qty,
         cast(sum(gross_amount) as decimal(18, 2)) as gross_amount,
         cast(sum(discount_amount) as decimal(18, 2)) as discount_amount,
@@ -52,13 +53,50 @@ final as (
         min_by(cashier_no, line_no) as cashier_no,
         min_by(receipt_type, line_no) as receipt_type,
         min(status) as status,
-        bool_or(is_valid and receipt_type = 'SALE' and qty > 0) as is_sale_visit,
+        bool_or(
+            is_valid and receipt_type = 'SALE' and qty > 0 and discount_type is null
+        ) as is_sale_visit,
         bool_or(is_incomplete) as is_incomplete,
         bool_or(is_simulated) as is_simulated,
         min(source_version) as source_version,
         min(rule_version) as rule_version
     from lines_to_build
     group by receipt_key
+),
+
+-- A suspended receipt is completed under a number of its own: the first one at the same till, with
+-- the same card, quantity and price, within some minutes.
+completions as (
+    select
+        suspended.receipt_key,
+        completed.receipt_key as completed_by_receipt_key
+    from receipts as suspended
+    inner join receipts as completed
+        on
+            suspended.store_code = completed.store_code
+            and suspended.business_date = completed.business_date
+            and suspended.till_no = completed.till_no
+            and suspended.card_key = completed.card_key
+            and suspended.qty = completed.qty
+            and suspended.gross_amount = completed.gross_amount
+            and suspended.sold_at <= completed.sold_at
+    where
+        suspended.status = 'SUSPENDED'
+        and completed.status = 'COMPLETED'
+        and {{ minutes_between('suspended.sold_at', 'completed.sold_at') }}
+        <= {{ param('resume_max_minutes') }}
+    qualify row_number() over (
+        partition by suspended.receipt_key
+        order by completed.sold_at asc nulls last, completed.receipt_no asc
+    ) = 1
+),
+
+final as (
+    select
+        receipts.*,
+        completions.completed_by_receipt_key
+    from receipts
+    left join completions on receipts.receipt_key = completions.receipt_key
 )
 
 select * from final

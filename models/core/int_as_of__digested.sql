@@ -4,7 +4,7 @@
 -- sales up to the date, parameters and calendar. The digest has no load time and no run id in it,
 -- so equal input gives an equal digest and a changed one names what has to be computed again.
 -- Inferred rows of the histories say nothing that the absence of a row would not, and are left out.
-{% set logic_version = '3' %}
+{% set logic_version = '4' %}
 {% set sources = [
     'sales', 'identity', 'customer', 'card', 'product', 'store', 'answer', 'complaint', 'event', 'param',
 ] %}
@@ -100,11 +100,12 @@ store_days as (
         store_key,
         business_date,
         source_version,
+        rule_version,
         count(*) as count_receipts,
         sum(cast(card_key as decimal(38, 0))) as sum_card_keys,
         sum(valid_net_amount) as valid_net_amount
     from receipts
-    group by store_key, business_date, source_version
+    group by store_key, business_date, source_version, rule_version
 
 ),
 
@@ -114,8 +115,8 @@ known_rows as (
         'SALES' as source,
         business_date as known_on,
         {{ surrogate_key([
-            'store_key', 'business_date', 'source_version', 'count_receipts', 'sum_card_keys',
-            'valid_net_amount',
+            'store_key', 'business_date', 'source_version', 'rule_version', 'count_receipts',
+            'sum_card_keys', 'valid_net_amount',
         ]) }} as row_hash
     from store_days
 
@@ -124,7 +125,9 @@ known_rows as (
     select
         'IDENTITY' as source,
         valid_from as known_on,
-        {{ surrogate_key(['card_key', 'customer_id', 'valid_from']) }} as row_hash
+        {{ surrogate_key([
+            'card_key', 'customer_id', 'is_shared_phone', 'valid_from',
+        ]) }} as row_hash
     from identity_history
     where not is_inferred
 
@@ -134,7 +137,8 @@ known_rows as (
         'CUSTOMER' as source,
         valid_from as known_on,
         {{ surrogate_key([
-            'customer_id', 'status', 'enrolled_on', 'enrol_store_key', 'valid_from',
+            'customer_id', 'status', 'enrolled_on', 'enrol_store_key', 'merged_into',
+            'valid_from',
         ]) }} as row_hash
     from customer_history
     where not is_inferred

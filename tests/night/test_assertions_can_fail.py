@@ -34,6 +34,12 @@ RATE = "store_code = 'ALL' and pyramid_tier = 'ALL' and active_start > 0"
 MUTATIONS = [
     ("assert_core_columns", "", "alter table marts.core.dim_store add column phone varchar"),
     ("assert_core_columns", "", "alter table marts.core.dim_store add column fee_amount double"),
+    ("assert_core_columns", "", "alter table marts.core.dim_store add column phone_key varchar"),
+    (
+        "assert_core_columns",
+        "",
+        "alter table warehouse.intermediate.int_member__identify add column birth_date date",
+    ),
     (
         "assert_customer_score",
         "scored and should not be",

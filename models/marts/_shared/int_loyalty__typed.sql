@@ -130,6 +130,7 @@ members as (
             and as_of_dates.as_of_date < customer_history.valid_to
     where
         not customer_history.is_inferred
+        and customer_history.merged_into is null
         and customer_history.customer_id not in ('ANONYMOUS', 'UNKNOWN')
 
 ),
