@@ -47,7 +47,7 @@ compared as (
         lag(match_reason) over versions as previous_match_reason,
         lag(is_shared_phone) over versions as previous_is_shared_phone
     from owned
-    window versions as (partition by card_key, card_valid_from order by valid_from)
+    window versions as (partition by card_key, card_valid_from order by valid_from asc nulls last)
 
 ),
 
@@ -56,7 +56,7 @@ pieces as (
     select
         *,
         lead(valid_from) over (
-            partition by card_key order by valid_from
+            partition by card_key order by valid_from asc nulls last
         ) as next_valid_from
     from compared
     where

@@ -130,7 +130,7 @@ receipt_sums as (
         receipt_so_far as (
             partition by
                 priced.store_code, priced.business_date, priced.till_no, priced.receipt_no
-            order by priced.line_no
+            order by priced.line_no asc nulls last
             rows between unbounded preceding and current row
         )
 ),

@@ -31,7 +31,8 @@ MEMBERS = (
 MERGED = f"{MEMBER}M2,王 芳,F,+86 138-1234-5671,,2016-05-01,PERSON,ACTIVE,2017-01-15 10:00:00\n"
 PARTED = f"{MEMBER}M2,王 芳,F,13812345672,,2016-05-01,PERSON,ACTIVE,2017-03-10 10:00:00\n"
 CARDS = "card_no,member_id,card_type,issued_on,status,updated_at\n" + "".join(
-    f"K00{n},M{n},{'STAFF' if n == 4 else 'POINTS'},2016-12-01,ACTIVE,{BEFORE}\n" for n in range(1, 5)
+    f"K00{n},M{n},{'STAFF' if n == 4 else 'POINTS'},2016-12-01,ACTIVE,{BEFORE}\n"
+    for n in range(1, 5)
 )
 STORES = (
     f"store_code,name,format,is_test,updated_at\nS1,一店,SUPERMARKET,0,{BEFORE}\n"
