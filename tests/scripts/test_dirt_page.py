@@ -36,7 +36,6 @@ unit_tests:
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project of three rules in which nothing is missing."""
     monkeypatch.setattr(dirt, "RULES", {1: "Bytes", 2: "Width", 3: "Twins"})
-    monkeypatch.setattr(dirt, "PENDING", frozenset())
     for folder in ("tests", "models", "docs"):
         (tmp_path / folder).mkdir()
     (tmp_path / "tests" / "test_a.py").write_text(TEST)
