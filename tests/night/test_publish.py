@@ -87,6 +87,11 @@ def test_no_personal_data_is_published(bulk: Path) -> None:
             "'phone|address|birth|e_?mail|^name$|customer_name|member_name|answer_text|note$|raw_text')"
         ).fetchall()
     assert sorted(columns) == [
+        ("bridge_customer_identity.is_shared_phone",),  # yes or no
+        # parameters: dates and numbers that stand for unknown, how many members share a telephone
+        ("dim_as_of.birth_date_placeholders",),
+        ("dim_as_of.phone_placeholders",),
+        ("dim_as_of.shared_phone_members",),
         ("mart_satisfaction.comparability_note",),  # a sentence about the index, the same for all
         ("param.name",),  # the name of a parameter, no person's
     ]
