@@ -21,7 +21,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import duckdb
 from faults import child
@@ -337,18 +336,23 @@ def _unbalanced(connection: duckdb.DuckDBPyConnection, home: Path) -> list[str]:
 
 
 class Histories:
-    """Lives random histories by their seed; retailers and their clean histories are made once."""
+    """Lives random histories by their seed; retailers and their clean histories are made once.
 
-    def __init__(self, root: Path, of_each_retailer: int) -> None:
+    To the first retailer of small ones everything happens.
+    """
+
+    def __init__(self, root: Path, of_each_retailer: int, *, small: bool = False) -> None:
         self.root = root
         self.of_each = of_each_retailer
+        self.small = small
         self.tally = Tally()
         self._clean: dict[int, tuple[Retailer, Installation]] = {}
 
-    def clean(self, seed: int, **how: Any) -> tuple[Retailer, Installation]:
+    def clean(self, seed: int) -> tuple[Retailer, Installation]:
         number = seed // self.of_each
         if number not in self._clean:
-            retailer = Retailer(number, **how)
+            everything = self.small and number == 0
+            retailer = Retailer(number, small=self.small, every_event=everything)
             house = live_cleanly(retailer, self.root / f"clean{number}")
             self._clean[number] = retailer, house
         return self._clean[number]

@@ -1,4 +1,4 @@
-"""A very small invented retailer: two stores, twelve days around a month-end, every awkward event.
+"""A very small invented retailer: two stores, some days around a month-end, every awkward event.
 
 The rows are made by the generator of tests/night/history.py; which event happens when is drawn from
 the seed. Plain Python, independent of `kehu`.
@@ -33,7 +33,7 @@ from history import (
 STORES = ("S1", "S2")
 FIRST, LAST = date(2024, 1, 24), date(2024, 2, 4)
 DAYS = [FIRST + timedelta(days=n) for n in range((LAST - FIRST).days + 1)]
-# what is drawn; each is in about three of four retailers
+# what is drawn; each is in about three of four retailers, of small ones in every other
 EVENTS = (
     "resend", "second resend", "held", "emptied", "late day", "split day", "quarantined line",
     "numbered", "wrong control sum", "late member", "recategorised", "snapshot", "corrected answer",
@@ -46,9 +46,11 @@ Row = dict[str, Any]
 class Retailer:
     """What one retailer delivers: `drops` in the order in which they were made, `events` among them."""
 
-    def __init__(self, seed: int, *, every_event: bool = False) -> None:
+    def __init__(self, seed: int, *, every_event: bool = False, small: bool = False) -> None:
         self._dice = random.Random(seed)
-        self.events = {e for e in EVENTS if every_event or self._dice.random() < 0.75}
+        self._days = DAYS[-6:] if small else DAYS
+        often = 0.5 if small else 0.75
+        self.events = {e for e in EVENTS if every_event or self._dice.random() < often}
         self.drops: list[Drop] = []
         self._masters()
         self._sales()
@@ -110,10 +112,10 @@ class Retailer:
 
     def _sales(self) -> None:
         dice = self._dice
-        at = {day: datetime.combine(day + timedelta(days=1), time(1)) for day in DAYS}
+        at = {day: datetime.combine(day + timedelta(days=1), time(1)) for day in self._days}
         days: dict[tuple[str, date], list[Row]] = {}
-        resent, emptied, late, split, dirty = dice.sample(DAYS[:-1], 5)
-        for day in DAYS:
+        resent, emptied, late, split, dirty = dice.sample(self._days[:-1], 5)
+        for day in self._days:
             for store in STORES:
                 days[store, day] = self._receipts(store, day)
             both = [*days["S1", day], *days["S2", day]]
@@ -146,7 +148,7 @@ class Retailer:
             closed = [("S2", emptied.isoformat())]
             self._sold(f"closed_{emptied}.csv", [], made, store_days=closed)
         if "wrong control sum" in self.events:  # refused; the same rows come right in another file
-            day = dice.choice(DAYS)
+            day = dice.choice(self._days)
             rows = [dict(row) for row in days["S2", day]]
             rows[0]["net_amount"] += 500
             rows[0]["gross_amount"] += 500

@@ -87,6 +87,8 @@ class Chain:
             ended = self.house.kill_in(step, wait, work, *arguments)
             assert ended.exit in (0, -9), ended.said
             self._count(ended.killed, ended.landed)
+            if step != "publish":
+                self.nothing_published()
             times -= ended.killed
             if not times:
                 return
@@ -103,8 +105,6 @@ class Chain:
     def _count(self, killed: bool, landed: str) -> None:
         if killed:
             self.landed[group_of(landed)] += 1
-        if group_of(landed) != "publish":
-            self.nothing_published()
 
     def nothing_published(self) -> None:
         """Readers see what they saw, to the byte."""
