@@ -759,6 +759,9 @@ def _forget_old_runs(settings: Settings) -> None:
         for path in folder.glob("*"):
             if path.stat().st_mtime < edge - days * 86400:
                 shutil.rmtree(path, ignore_errors=True)
+    for path in settings.archive.glob("incoming/*"):  # of processes that were killed
+        if path.stat().st_mtime < edge - 86400:
+            path.unlink(missing_ok=True)
 
 
 def _names(folder: Path) -> list[str]:
