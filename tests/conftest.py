@@ -57,6 +57,8 @@ LONGEST_FIRST = (
     "tests/night/test_crashes.py",
     "history",
     "demo year",
+    "tests/faults/test_random_histories.py",
+    "tests/faults/test_machine.py",
     "tests/night/test_time_honesty.py",
     "tests/dags/test_airflow_stack.py",
     "tests/dags/test_run_dags.py",
