@@ -9,6 +9,11 @@ personal as (
     select * from {{ source('pii', 'member') }}
 ),
 
+-- words, not a pattern: one that is no constant would be read anew for each row
+provinces as (
+    select string_split({{ param('province_names') }}, '|') as words
+),
+
 halved as (
     select
         members.member_id,
@@ -44,14 +49,16 @@ halved as (
 
 numbered as (
     select
-        *,
+        halved.*,
+        provinces.words as province_words,
         nullif(
             regexp_extract(
-                regexp_replace(phone_text, '[\s()\-]', '', 'g'),
+                regexp_replace(halved.phone_text, '[\s()\-]', '', 'g'),
                 '^(?:\+?86|0086|0)?(1[3-9][0-9]{9})(?:\.0)?$', 1
             ), ''
         ) as phone_number
     from halved
+    cross join provinces
 ),
 
 classified as (
@@ -73,7 +80,11 @@ classified as (
             when {{ finds('address_text', "'(^|[^0-9])1[3-9][0-9]{9}([^0-9]|$)'") }}
                 then 'PHONE_INSIDE'
             when not {{ finds('address_text', "'[一-龥]'") }} then 'PINYIN'
-            when not {{ finds('address_text', param('province_names')) }} then 'NO_PROVINCE'
+            when
+                not list_bool_or(
+                    list_transform(province_words, lambda word: contains(address_text, word))
+                )
+                then 'NO_PROVINCE'
             else 'OK'
         end as address_status
     from numbered
