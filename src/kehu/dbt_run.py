@@ -35,7 +35,7 @@ def main(outcome: Path, arguments: list[str]) -> int:
             "status": str(result.status),
             "message": result.message,
             "failures": result.failures,
-            "relation_name": result.node.relation_name,
+            "relation_name": getattr(result.node, "relation_name", None),
         }
         for result in done.result.results
     ]
