@@ -167,7 +167,7 @@ by_check as (
         last_results.checked_on,
         last_results.feed,
         last_results.rule_id,
-        max(last_results.stage) as stage,
+        max(last_results.stage) as judged_stage,
         max(last_results.severity) as severity,
         max(last_results.description) as description,
         count(*) as count_results,
@@ -185,8 +185,8 @@ by_batch as (
         by_check.rule_id,
         case
             when rules.rule_kind is not null then rules.rule_kind
-            when by_check.stage = 'audit' then 'AUDIT'
-            when by_check.stage in ('core', 'marts') then 'MODEL'
+            when by_check.judged_stage = 'audit' then 'AUDIT'
+            when by_check.judged_stage in ('core', 'marts') then 'MODEL'
             when failed_results.batch_id is null then 'FEED'
             else 'BATCH'
         end as rule_kind,
@@ -279,7 +279,7 @@ by_finding as (
     from findings
     qualify row_number() over (
         partition by as_of_date, feed, check_id
-        order by count_failed desc nulls last, store_code nulls last, subject nulls last
+        order by count_failed desc nulls last, store_code asc nulls last, subject asc nulls last
     ) = 1
 
 ),
@@ -303,7 +303,6 @@ select
 
     -- rule
     rule_kind,
-    coalesce(dimension, 'CONSISTENCY') as dimension,
     column_name,
     severity,
     description,
@@ -318,10 +317,12 @@ select
         end
         as decimal(9, 6)
     ) as failed_share,
-    count_failed = 0 as is_passed,
 
     -- evidence
     sample_batch_id,
     sample_line_no,
-    observed
+    observed,
+
+    coalesce(dimension, 'CONSISTENCY') as dimension,
+    count_failed = 0 as is_passed
 from together

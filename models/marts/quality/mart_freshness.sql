@@ -34,7 +34,9 @@ dates as (
 
 parameters as (
 
-    select * from {{ ref('dim_as_of') }} where is_latest
+    select *
+    from {{ ref('dim_as_of') }}
+    where is_latest
 
 ),
 
@@ -59,19 +61,19 @@ looked_at as (
         by_store.store_code,
         by_store.first_on,
         dates.date_on,
-        coalesce(dates.is_holiday, false) as is_holiday,
         dates.holiday_name,
-        coalesce(dates.is_closed, false) as is_closed,
         parameters.rhythm_weekdays,
         parameters.rhythm_min_traded,
-        parameters.rhythm_min_lines
+        parameters.rhythm_min_lines,
+        coalesce(dates.is_holiday, false) as is_holiday,
+        coalesce(dates.is_closed, false) as is_closed
     from by_store
     cross join parameters
     inner join dates
         on
-            dates.date_on > parameters.as_of_date - parameters.freshness_days
-            and dates.date_on <= parameters.as_of_date
-            and dates.date_on >= by_store.first_on
+            parameters.as_of_date - parameters.freshness_days < dates.date_on
+            and parameters.as_of_date >= dates.date_on
+            and by_store.first_on <= dates.date_on
     left join stores on by_store.store_code = stores.store_code
     where
         not coalesce(stores.is_test, false)
@@ -174,8 +176,9 @@ expected_by_store as (
         max(date_on) as last_expected_on,
         min(date_on) filter (where not has_arrived) as first_missing_on,
         max(date_on) filter (where not has_arrived) as last_missing_on,
-        {{ text_list("case when not has_arrived then cast(date_on as " ~ dbt.type_string() ~ ") end") }}
-            as missing_days
+        {{ text_list(
+            "case when not has_arrived then cast(date_on as " ~ dbt.type_string() ~ ") end"
+        ) }} as missing_days
     from expected
     group by store_code
 
@@ -201,7 +204,7 @@ store_feeds as (
 
 ),
 
--- other feeds: the longest of their last pauses between nights with a file says when to wait no more
+-- other feeds: the longest of their last pauses between nights with a file says how long to wait
 
 arrivals as (
 
@@ -235,14 +238,14 @@ rhythms as (
 
     select
         pauses.feed,
-        max(pauses.arrived_at) as last_arrived_at,
-        max(pauses.night_on) as last_night_on,
-        count(pauses.pause_days) filter (where pauses.place <= parameters.rhythm_weekdays)
-            as count_pauses,
         cast(
             max(pauses.pause_days) filter (where pauses.place <= parameters.rhythm_weekdays)
             as integer
-        ) as longest_pause_days
+        ) as longest_pause_days,
+        max(pauses.arrived_at) as last_arrived_at,
+        max(pauses.night_on) as last_night_on,
+        count(pauses.pause_days) filter (where pauses.place <= parameters.rhythm_weekdays)
+            as count_pauses
     from pauses
     cross join parameters
     group by pauses.feed

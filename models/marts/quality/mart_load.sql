@@ -70,13 +70,6 @@ select
     -- what became of it
     batches.status,
     batches.refused_by,
-    coalesce(batches.waived, '') <> '' as is_waived,
-    -- a message about a feed with personal data can quote a header or a cell: it stays private
-    case
-        when batches.message is null then null
-        when coalesce(feeds.has_pii, true) then 'kehu explain ' || batches.batch_id
-        else batches.message
-    end as message,
 
     -- rows in = accepted + quarantined + replaced + superseded + skipped + refused
     batches.rows_in as count_rows_in,
@@ -88,7 +81,15 @@ select
     batches.rows_skipped as count_skipped,
     batches.rows_refused as count_refused,
     cast(coalesce(by_batch.count_store_days, 0) as integer) as count_store_days,
-    cast(batches.control_sum as decimal(38, 2)) as control_sum
+    cast(batches.control_sum as decimal(38, 2)) as control_sum,
+
+    coalesce(batches.waived, '') <> '' as is_waived,
+    -- a message about a feed with personal data can quote a header or a cell: it stays private
+    case
+        when batches.message is null then null
+        when coalesce(feeds.has_pii, true) then 'kehu explain ' || batches.batch_id
+        else batches.message
+    end as message
 from batches
 left join feeds on batches.feed = feeds.feed
 left join by_batch on batches.batch_id = by_batch.batch_id
