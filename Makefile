@@ -10,7 +10,7 @@ export KEHU_HOME ?= var
 export KEHU_LANDING ?= landing
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-chain test test-airflow test-answers test-long test-faults lint metrics dirt format airflow lock clean
+.PHONY: help install demo demo-chain test test-nights test-airflow test-answers test-long test-faults lint metrics dirt format airflow lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -45,7 +45,10 @@ test: $(STAMP) ## everything that must hold: ruff, mypy, layers, Spark SQL, dbt 
 	@$(BIN)/python scripts/lint_models.py
 	@sh scripts/install_mariadb.sh
 	@echo "pytest"
-	@PYTHONPATH=tests $(BIN)/python -m pytest -p counts -n 2 --dist loadscope --no-loadscope-reorder -m "not long and not answers and not airflow and not faults" --durations 15
+	@PYTHONPATH=tests $(BIN)/python -m pytest -p counts -n 2 --dist loadscope --no-loadscope-reorder -m "not long and not answers and not airflow and not faults and not nights" --durations 15
+
+test-nights: $(STAMP) ## whole nights: killed in each step, in any order, of odd houses, published
+	@PYTHONPATH=tests $(BIN)/python -m pytest -p counts -n 2 --dist loadscope --no-loadscope-reorder -m "nights and not long" --durations 10
 
 test-airflow: $(STAMP) ## whole nights through Airflow, with its scheduler and a real metadata database
 	@PYTHONPATH=tests $(BIN)/python -m pytest -p counts -n 2 --dist loadscope --no-loadscope-reorder -m airflow --durations 5

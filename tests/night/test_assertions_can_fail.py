@@ -15,6 +15,8 @@ from typing import Any
 import duckdb
 import pytest
 
+pytestmark = pytest.mark.nights
+
 STANDARD = {"not_null", "accepted_values", "relationships"}
 
 ONE = "rowid = (select min(rowid) from {table}{where})"

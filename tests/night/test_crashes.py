@@ -28,6 +28,8 @@ from faults.histories import state_differences
 from faults.retailer import LAST, Retailer
 from nights import KEHU, differences, environment, marts_of, night
 
+pytestmark = pytest.mark.nights
+
 FIRST_NIGHT = date(2024, 1, 30)
 RUN = "crashes"
 ENOUGH = {"load": 5, "dbt": 5, "publish": 2}

@@ -17,6 +17,8 @@ import pytest
 from houses import House, Row, make_house, valid
 from nights import marts_of, night
 
+pytestmark = pytest.mark.nights
+
 ROOT = Path(__file__).resolve().parents[2]
 AS_OF = date(2017, 3, 31)
 Ask = Callable[[str], list[tuple[object, ...]]]

@@ -17,6 +17,8 @@ from kehu import night as steps
 from kehu import publish
 from kehu.settings import Settings
 
+pytestmark = pytest.mark.nights
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -12,8 +12,11 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
+import pytest
 from history import LAST, NIGHTS, Drop
 from nights import differences, marts_of, night, run
+
+pytestmark = pytest.mark.nights
 
 
 def warehouse(home: Path, query: str) -> list[tuple[object, ...]]:

@@ -21,7 +21,7 @@ AS_OF = date(1997, 9, 30)
 
 VALUES = [24.6539, 18.9100, 35.1704, 35.1704, 35.1704, 71.4647, 18.9100, 35.1704, 27.2819, 35.1704]
 
-pytestmark = pytest.mark.definition("V6")
+pytestmark = [pytest.mark.definition("V6"), pytest.mark.answers]
 
 
 @pytest.fixture(scope="module")
