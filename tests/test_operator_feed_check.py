@@ -199,3 +199,21 @@ def test_feeds_are_listed_with_their_state(house: House) -> None:
     output = CliRunner().invoke(app, ["feed", "list"]).output
     [row] = [text for text in output.splitlines() if "store/a.csv" in text]
     assert [cell.strip() for cell in row.split("│")[4:7]] == ["39", "1", "0"]
+
+
+@pytest.mark.usefixtures("no_suites")
+def test_a_repeated_header_hides_no_difference(house: House) -> None:
+    """The cells are read once more as text, where nothing is required: the header is left out there, too."""
+    head, *lines = as_csv([line(1), line(2, qty="1.2.3"), line(3)]).splitlines()
+    result = checked(house, written(house, "\n".join([head, *lines, head]) + "\n"))
+    assert result.skipped == {"repeated_header": 1}
+    assert (by_rule(result)["type:qty"].line, by_rule(result)["type:qty"].value) == (3, "1.2.3")
+
+
+@pytest.mark.usefixtures("no_suites")
+def test_a_cell_that_is_no_text_is_not_told_to_be_too_long(house: House) -> None:
+    text = as_csv([line(i, cashier_no="收银X3" if i == 7 else "收银13") for i in range(200)])
+    file = written(house, text, encoding="gb18030")
+    file.write_bytes(file.read_bytes().replace(b"X3", b"\xff3"))
+    found = by_rule(checked(house, file))["type:cashier_no"]
+    assert "no text in this encoding" in found.advice

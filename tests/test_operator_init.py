@@ -40,6 +40,7 @@ def test_a_new_folder_has_contracts_landing_folders_and_settings(folder: Path) -
     contract = (folder / "expectations" / "feeds" / "store.yml").read_text()
     assert "#   aliases: [门店编码, shop]" in contract
     text = (folder / "kehu.env").read_text()
+    assert "None" not in text, "a setting without a description"
     assert "# KEHU_TIMEZONE=Asia/Shanghai\n" in text
     named = {line.partition("=")[0].removeprefix("# KEHU_").lower() for line in text.splitlines()}
     assert set(Settings.model_fields) - named == {"company", "project", "landing_bucket"}

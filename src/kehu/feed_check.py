@@ -368,6 +368,8 @@ def _advice(
                 if not helps and repairs == more:
                     break
             if declared.base == "varchar":
+                if value is not None and "\ufffd" in value:
+                    return "it holds bytes that are no text in this encoding; mend it in the source"
                 return f"it has {len(value)} characters: lengthen {declared.type} in {where}"
             return (
                 f"mend the export; if the text means 'no value', add it to null_values in {where}"

@@ -22,18 +22,6 @@ from kehu.feeds import NORMALISE, Contract, read_contracts
 from kehu.files import write_atomically
 from kehu.settings import ENV_FILE, PROJECT, Settings
 
-_WORDS = {
-    "home": "everything that Kehu writes; archive/ in it is what to back up",
-    "landing": "where sources drop files: a folder, or s3://bucket/prefix",
-    "timezone": "of the company; times without a zone are in it",
-    "param_scope": "which rows of seeds/param.csv hold",
-    "memory_limit": "for DuckDB",
-    "threads": "for DuckDB and for reading files side by side",
-    "keep_publications": "how many earlier publications a rollback can go back to",
-    "retention_days_batches": "how long typed batches are kept; they can be made again",
-    "retention_days_runs": "how long the working files of a run are kept",
-    "settle_seconds": "a file younger than this is looked at twice before it is taken in",
-}
 # set by the folder itself, or by nobody
 _NOT_LISTED = ("company", "project", "landing_bucket")
 
@@ -132,9 +120,7 @@ def _env() -> str:
     for name, field in Settings.model_fields.items():
         if name in _NOT_LISTED:
             continue
-        if name in _WORDS:
-            lines += ["", f"# {_WORDS[name]}"]
-        lines.append(f"# KEHU_{name.upper()}={_default(field)}")
+        lines += ["", f"# {field.description}", f"# KEHU_{name.upper()}={_default(field)}"]
     return "\n".join(lines) + "\n"
 
 

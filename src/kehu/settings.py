@@ -37,30 +37,69 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="KEHU_", extra="ignore")
 
-    home: Path = Path("var")
-    landing: Path = Path("landing")
+    home: Path = Field(
+        default=Path("var"),
+        description="everything that Kehu writes; archive/ in it is what to back up",
+    )
+    landing: Path = Field(
+        default=Path("landing"),
+        description="where sources drop files: a folder, or s3://bucket/prefix",
+    )
     project: Path = PROJECT
-    timezone: str = "Asia/Shanghai"
-    param_scope: str = "default"
-    memory_limit: str = "2GB"
-    threads: int = Field(default=2, ge=1)
-    keep_publications: int = Field(default=7, ge=1)
-    retention_days_batches: int = Field(default=30, ge=0)
-    retention_days_runs: int = Field(default=30, ge=0)
-    publish_without_sources: bool = False
+    timezone: str = Field(
+        default="Asia/Shanghai", description="of the company; times without a zone are in it"
+    )
+    param_scope: str = Field(default="default", description="which rows of seeds/param.csv hold")
+    memory_limit: str = Field(default="2GB", description="for DuckDB")
+    threads: int = Field(
+        default=2, ge=1, description="for DuckDB and for reading files side by side"
+    )
+    keep_publications: int = Field(
+        default=7, ge=1, description="how many earlier publications a rollback can go back to"
+    )
+    retention_days_batches: int = Field(
+        default=30, ge=0, description="how long typed batches are kept; they can be made again"
+    )
+    retention_days_runs: int = Field(
+        default=30, ge=0, description="how long the working files of a run are kept"
+    )
+    publish_without_sources: bool = Field(
+        default=False, description="publish although a source database could not be reached"
+    )
     landing_bucket: str | None = None
-    landing_endpoint: str | None = None  # of a server that speaks S3, such as http://minio:9000
-    settle_seconds: float = Field(default=5, ge=0, le=600)
-    unpacked_gigabytes: float = Field(default=20, gt=0)  # what one ZIP archive or workbook may hold
-    clock_may_go_back: bool = False
+    landing_endpoint: str | None = Field(
+        default=None, description="of a server that speaks S3, such as http://minio:9000"
+    )
+    settle_seconds: float = Field(
+        default=5,
+        ge=0,
+        le=600,
+        description="a file younger than this is looked at twice before it is taken in",
+    )
+    unpacked_gigabytes: float = Field(
+        default=20, gt=0, description="what one ZIP archive or workbook may hold"
+    )
+    clock_may_go_back: bool = Field(
+        default=False, description="go on although the clock shows less than the last run's"
+    )
     company: Path | None = Field(default_factory=company_folder)
-    alert_email: str = ""  # addresses, separated by commas
-    alert_from: str = ""
-    smtp_url: SecretStr = SecretStr("")  # smtp://user:password@host:587 or smtps://…
-    alert_webhook: SecretStr = SecretStr("")  # the address of a robot holds its key
-    alert_format: Literal["generic", "wecom", "dingtalk", "feishu"] = "generic"
-    alert_secret: SecretStr = SecretStr("")  # with which DingTalk and Feishu want to be signed
-    alert_timeout: float = Field(default=10, gt=0)
+    alert_email: str = Field(
+        default="", description="who is told of failures: addresses, separated by commas"
+    )
+    alert_from: str = Field(default="", description="the address that mails come from")
+    smtp_url: SecretStr = Field(
+        default=SecretStr(""), description="smtp://user:password@host:587 or smtps://..."
+    )
+    alert_webhook: SecretStr = Field(
+        default=SecretStr(""), description="the address of a robot, which holds its key"
+    )
+    alert_format: Literal["generic", "wecom", "dingtalk", "feishu"] = Field(
+        default="generic", description="what the robot reads: generic, wecom, dingtalk, feishu"
+    )
+    alert_secret: SecretStr = Field(
+        default=SecretStr(""), description="with which DingTalk and Feishu want to be signed"
+    )
+    alert_timeout: float = Field(default=10, gt=0, description="seconds to wait for the robot")
 
     @classmethod
     def settings_customise_sources(

@@ -342,7 +342,8 @@ def _skip(contract: Contract, present: dict[str, str], header: list[str]) -> str
     heads = ", ".join(f"nullif(trim({literal(h)}, {BLANKS}), '')" for h in header)
     first = folded("list_filter(_texts, lambda t: t is not null)[1]")
     keyless = " and ".join(f"{quoted(n)} is null" for n in contract.key)
-    unfit = " or ".join(f"{quoted(n)} is null" for n, c in contract.columns.items() if c.required)
+    required = [n for n, c in contract.columns.items() if c.required]
+    unfit = " or ".join(f"{quoted(n)} is null" for n in required) or "false"
     decimals = [n for n in present if contract.columns[n].base == "decimal"]
     others = [n for n in present if contract.columns[n].base not in ("decimal", "int")]
     sums = " or ".join(f"{quoted(n)} is not null" for n in decimals) or "false"
