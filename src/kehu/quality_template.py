@@ -33,7 +33,7 @@ th { color: var(--soft); font-weight: 600; }
 tr:last-child td { border-bottom: 0; }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
 td.n { white-space: nowrap; }
-td.code { min-width: 110px; font-family: ui-monospace, Menlo, Consolas, monospace; font-size: 12.5px;
+td.code { min-width: 165px; font-family: ui-monospace, Menlo, Consolas, monospace; font-size: 12.5px;
   overflow-wrap: anywhere; }
 td.path { min-width: 250px; }
 td.says { min-width: 220px; overflow-wrap: anywhere; }
