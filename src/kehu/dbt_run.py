@@ -2,6 +2,8 @@
 
     python -m kehu.dbt_run OUTCOME.json build --select ...
 
+KEHU_DBT_DOCS names a file: where all went well, dbt's static page goes there (kehu.lineage).
+
 The `dbt` command writes the whole manifest as JSON twice per call and each statement to a log file:
 a sixth of a night of a small company.
 """
@@ -9,12 +11,15 @@ a sixth of a night of a small company.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from dbt.artifacts.schemas.run import RunExecutionResult
 from dbt.cli.main import dbtRunner
+
+from kehu import lineage
 
 QUIET = ["--no-use-colors", "--no-write-json", "--log-level-file", "error"]
 
@@ -54,7 +59,15 @@ def main(outcome: Path, arguments: list[str]) -> int:
         for node in nodes
         if node.resource_type == "test"
     ]
-    outcome.write_text(json.dumps({"results": results, "tables": tables, "tests": tests}))
+    told = {"results": results, "tables": tables, "tests": tests}
+    page = os.environ.get("KEHU_DBT_DOCS")
+    if page and done.success:
+        try:
+            target = Path(options[options.index("--target-path") + 1])
+            lineage.write(manifest, options, target, Path(page))
+        except Exception as error:  # whatever it is: a page is no reason to lose a night
+            told["docs"] = f"{type(error).__name__}: {error}"
+    outcome.write_text(json.dumps(told))
     return 0 if done.success else 1
 
 

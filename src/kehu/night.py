@@ -423,6 +423,8 @@ def transform(
         results = transforming.build(settings, layer, as_of, full_refresh=full_refresh)
         _keep_checks(settings, contracts, run_id, as_of, layer, results)
         facts["tests"] = len(results)
+    if problem := transforming.docs_problem(settings):
+        note(settings, run_id, "docs", "failed", error=problem[:500])
     return {"tests": len(results), "warnings": [r.check_id for r in results if not r.success]}
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import duckdb
 
-from kehu import __version__
+from kehu import __version__, lineage
 from kehu.clock import now
 from kehu.errors import CheckFailed, KehuError
 from kehu.extract.typing import literal, quoted
@@ -119,6 +119,7 @@ def publish(
             }
         _copy_durably(settings.marts, work / "marts.duckdb")
         same_file(work / "marts.duckdb", work / ANOTHER_NAME)
+        lineage.place(settings, work)
         write_atomically(work / "manifest.json", json.dumps(manifest, indent=1, default=str))
         os.replace(work, settings.publications / identity)
     pinned = pinned_publication(settings)

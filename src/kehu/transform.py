@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from kehu import __version__
+from kehu import __version__, lineage
 from kehu.errors import CheckFailed, KehuError
 from kehu.files import write_atomically
 from kehu.gate.expect import CheckResult
@@ -100,9 +100,11 @@ def _with_rows(shipped: bytes, own: Path) -> bytes:
 
 
 def run_dbt(
-    settings: Settings, arguments: list[str], as_of: date
+    settings: Settings, arguments: list[str], as_of: date, docs: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run dbt as of a date, with the project's folders; output is captured, nothing is raised.
+
+    `docs` is where the page of the project goes, where all went well.
 
     The date goes into a table and not into a var: with another var, dbt reads the project anew.
     """
@@ -126,7 +128,7 @@ def run_dbt(
     ]
     return subprocess.run(
         command,
-        env=environment(settings),
+        env=environment(settings) | ({"KEHU_DBT_DOCS": str(docs)} if docs else {}),
         cwd=project,
         capture_output=True,
         text=True,
@@ -148,6 +150,7 @@ def build(
     selected = LAYERS[layer].split()
     if layer == "core" and not full_refresh and _seeds_stand(settings):
         selected.remove(SEEDS)
+    page = lineage.cached(settings)
     done = run_dbt(
         settings,
         [
@@ -160,6 +163,7 @@ def build(
             *(["--full-refresh"] if full_refresh else []),
         ],
         as_of,
+        docs=page if layer == "marts" and not page.exists() else None,
     )
     outcome = _outcome(settings)
     if outcome is None:
@@ -181,6 +185,12 @@ def build(
         _drop_forgotten(settings, outcome["tables"])
         _mark_built(settings)
     return results
+
+
+def docs_problem(settings: Settings) -> str | None:
+    """Why the last build could not make the page of the project, if so."""
+    problem: str | None = (_outcome(settings) or {}).get("docs")
+    return problem
 
 
 def _outcome(settings: Settings) -> dict[str, Any] | None:

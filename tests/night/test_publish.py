@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from datetime import date, datetime
 from pathlib import Path
@@ -13,8 +14,8 @@ import pytest
 from history import LAST, Drop
 from nights import marts_of, run
 
+from kehu import lineage, publish, transform
 from kehu import night as steps
-from kehu import publish
 from kehu.settings import Settings
 
 pytestmark = pytest.mark.nights
@@ -251,3 +252,51 @@ def test_the_report_of_a_night_lies_beside_the_publication(bulk: Path) -> None:
     html = (bulk / "reports" / "quality-latest.html").read_text(encoding="utf-8")
     assert "Published 已发布" in html
     assert "王17" not in html and "13800000017" not in html
+
+
+def test_the_page_of_the_tables_lies_beside_the_marts(bulk: Path) -> None:
+    """dbt's static page: every published table with its lineage, nothing of rows or of the machine."""
+    page = bulk / "published" / "docs.html"
+    text = page.read_text(encoding="utf-8")
+    inlined = re.search(r"manifest:(\{.*?\}),catalog:(\{.*?\})\},r=", text, re.DOTALL)
+    assert inlined
+    manifest, catalog = (json.loads(part) for part in inlined.groups())
+    published = json.loads((bulk / "published" / "manifest.json").read_text())["row_counts"]
+    known = {
+        f"{n['schema']}.{n['name']}": n
+        for n in [*manifest["nodes"].values(), *manifest["sources"].values()]
+    }
+    assert set(published) <= set(known)
+    shown = {
+        f"{n['metadata']['schema']}.{n['metadata']['name']}" for n in catalog["nodes"].values()
+    }
+    assert {name for name in published if name.startswith("marts.")} <= shown
+    churn = known["marts.mart_churn"]
+    assert "model.kehu.fct_customer_month" in churn["depends_on"]["nodes"]
+    assert "ref(" in churn["raw_code"] and "ref(" not in churn["compiled_code"]
+    assert "ref(" not in known["core.fct_receipt"]["compiled_code"], "core was built by another run"
+    data = json.dumps([manifest, catalog], ensure_ascii=False)
+    for told in ("王17", "13800000017", str(bulk), str(ROOT), str(Path.home()) + "/"):
+        assert told not in data
+    assert not re.search(r"<(script|img|link|iframe)[^>]+(src|href)=.?https?:", text)
+    assert page.samefile(next((bulk / "dbt" / "docs").iterdir())), "one file for all nights"
+
+
+def test_a_page_that_can_not_be_made_costs_no_night(home: Path) -> None:
+    settings = Settings()
+    page = lineage.cached(settings)
+    shutil.rmtree(page.parent)
+    page.parent.write_text("a file where the folder should be")
+    one = ["build", "--select", "mart_model_run", "--exclude-resource-type", "unit_test"]
+    done = transform.run_dbt(settings, one, LAST, docs=page)
+    assert done.returncode == 0
+    assert "FileExistsError" in str(transform.docs_problem(settings))
+    assert not list((settings.home / "dbt" / "target").glob("*.html"))
+    made = steps.publish(LAST, last_run(home))["publication"]
+    assert {p.name for p in (settings.publications / made).iterdir()} >= {"kehu.duckdb"}
+    assert not (settings.publications / made / "docs.html").exists()
+    page.parent.unlink()
+    done = transform.run_dbt(settings, one, LAST, docs=page)
+    assert (done.returncode, transform.docs_problem(settings)) == (0, None)
+    again = steps.publish(LAST, last_run(home))["publication"]
+    assert (settings.publications / again / "docs.html").samefile(page)
