@@ -4,7 +4,8 @@
 
 - Layers: staging reads sources; intermediate reads staging and intermediate; core reads both, core
   and seeds; marts read core and seeds only (and helpers in models/marts/_shared). The marts of
-  models/marts/quality also read the ledger (ops and quarantine), which is what they are about.
+  models/marts/quality also read the ledger (ops and quarantine), which is what they are about. The
+  report (models/marts/report) stands on top: it reads marts, core and seeds, and no mart reads it.
   Personal data is read in models/intermediate/pii alone; only models/intermediate/identity reads
   what stands there, and gives ids, kinds and reasons.
 - Every model and every column is described; core and marts have an enforced contract.
@@ -56,9 +57,15 @@ MAY_READ = {
     "core": {"staging", "intermediate", "identity", "core", "seed"},
     "marts": {"core", "seed", "shared"},
     "shared": {"core", "seed", "shared"},
+    "report": {"marts", "core", "seed", "report", "report helper"},
+    "report helper": {"marts", "core", "seed", "report helper"},
 }
+# What is published, and what marts and the report start from.
+PUBLISHED = ("core", "marts", "report")
+HELPERS = ("shared", "report helper")
 SHARED = "models/marts/_shared/"
 QUALITY = "models/marts/quality/"
+REPORT = "models/marts/report/"
 PII = "models/intermediate/pii/"
 IDENTITY = "models/intermediate/identity/"
 
@@ -119,6 +126,8 @@ def layer(node: Node) -> str:
         return "identity"
     if node["original_file_path"].startswith(SHARED):
         return "shared"
+    if node["original_file_path"].startswith(REPORT):
+        return "report" if node["name"].startswith("mart_") else "report helper"
     return str(node["original_file_path"].split("/")[1])
 
 
@@ -142,7 +151,7 @@ def layering(manifest: Manifest) -> list[str]:
                     f"{node['original_file_path']}: a model of {mine} reads {parent['name']} "
                     f"({layer(parent)}); it may read {allowed}"
                 )
-        if mine == "shared" and node["schema"] != "intermediate":
+        if mine in HELPERS and node["schema"] != "intermediate":
             problems.append(f"{node['original_file_path']}: a shared helper is not published")
     return problems
 
@@ -191,7 +200,7 @@ def contracts(manifest: Manifest) -> list[str]:
     """Tables of core and marts whose contract is not enforced, columns without a type."""
     problems = []
     for node in nodes(manifest, "model"):
-        if layer(node) not in ("core", "marts") or node["config"]["materialized"] == "ephemeral":
+        if layer(node) not in PUBLISHED or node["config"]["materialized"] == "ephemeral":
             continue
         if not node["config"]["contract"]["enforced"]:
             problems.append(f"{node['original_file_path']}: the contract is not enforced")
@@ -209,7 +218,7 @@ def definitions(manifest: Manifest) -> tuple[list[str], int]:
     problems = []
     count = 0
     for node in nodes(manifest, "model"):
-        if layer(node) != "marts":
+        if layer(node) not in ("marts", "report"):
             continue
         defined = [
             name
@@ -229,7 +238,7 @@ def never_null(manifest: Manifest, node: Node) -> set[str]:
     nullable: set[str] = set()
     parents = {p for p in node["depends_on"]["nodes"] if p in manifest["nodes"]}
     for parent in (manifest["nodes"][p] for p in sorted(parents)):
-        if layer(parent) == "shared":
+        if layer(parent) in HELPERS:
             required |= never_null(manifest, parent)
             continue
         for name, column in parent["columns"].items():
@@ -369,7 +378,7 @@ def portability(manifest: Manifest) -> list[str]:
     """What Spark would refuse or understand differently in the compiled core and mart models."""
     problems = []
     for node in nodes(manifest, "model"):
-        if layer(node) not in ("core", "marts", "shared"):
+        if layer(node) not in (*PUBLISHED, *HELPERS):
             continue
         sql = node["compiled_code"]
         never = never_null(manifest, node)

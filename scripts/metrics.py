@@ -212,7 +212,7 @@ def is_measure(name: str, column: Mapping[str, Any]) -> bool:
 def _is_helper(node: Node) -> bool:
     """Whether a model stands between core and marts, or is a part of one that reads it."""
     ephemeral = (node.get("config") or {}).get("materialized") == "ephemeral"
-    return ephemeral or (node["resource_type"] == "model" and lint.layer(node) == "shared")
+    return ephemeral or (node["resource_type"] == "model" and lint.layer(node) in lint.HELPERS)
 
 
 def core_tables(manifest: Manifest, node: Node) -> list[str]:
@@ -360,14 +360,14 @@ def render(manifest: Manifest, root: Path = PROJECT) -> Page:
     tests = dbt_tests(manifest)
     for key, cases in pytest_tests(root / "tests").items():
         tests.setdefault(key, []).extend(cases)
-    marts = [n for n in lint.nodes(manifest, "model") if lint.layer(n) == "marts"]
+    marts = [n for n in lint.nodes(manifest, "model") if lint.layer(n) in ("marts", "report")]
     marts.sort(key=lambda node: node["name"])
     behind = feeds_behind(manifest)
     schema = schema_of(manifest)
     helpers = {
         node["name"]: sources_of(node, schema)
         for node in lint.nodes(manifest, "model")
-        if lint.layer(node) == "shared"
+        if lint.layer(node) in lint.HELPERS
     }
 
     carried: dict[str, dict[str, list[str]]] = {}

@@ -180,6 +180,31 @@ def test_a_mart_does_not_read_another_mart(manifest: dict[str, Any]) -> None:
     assert "reads mart_a (marts)" in lint.layering(manifest)[0]
 
 
+def test_the_report_reads_marts_and_no_mart_reads_it(manifest: dict[str, Any]) -> None:
+    mart = copy.deepcopy(model(manifest, "mart_a"))
+    mart |= {"name": "mart_r", "original_file_path": "models/marts/report/mart_r.sql"}
+    helper = copy.deepcopy(model(manifest, "int_a__ranked"))
+    helper |= {"name": "int_r", "original_file_path": "models/marts/report/int_r.sql"}
+    manifest["nodes"] |= {"model.kehu.mart_r": mart, "model.kehu.int_r": helper}
+    mart["depends_on"]["nodes"] = ["model.kehu.mart_a", "model.kehu.int_r", "seed.kehu.param"]
+    helper["depends_on"]["nodes"] = ["model.kehu.mart_a", "model.kehu.dim_a"]
+    assert problems(manifest) == []
+    for reader, read in (
+        ("mart_a", "mart_r"),
+        ("int_a__ranked", "mart_r"),
+        ("mart_a", "int_r"),
+        ("int_r", "mart_r"),
+        ("mart_r", "stg_a"),
+    ):
+        wrong = copy.deepcopy(manifest)
+        model(wrong, reader)["depends_on"]["nodes"].append(f"model.kehu.{read}")
+        assert len(lint.layering(wrong)) == 1, (reader, read)
+    helper["schema"] = "marts"
+    assert "is not published" in "".join(lint.layering(manifest))
+    mart["config"]["contract"] = {"enforced": False}
+    assert "the contract is not enforced" in "".join(lint.contracts(manifest))
+
+
 def test_a_room_that_does_not_exist_is_refused(manifest: dict[str, Any]) -> None:
     model(manifest, "dim_a")["original_file_path"] = "models/attic/dim_a.sql"
     assert "models/attic is no layer" in lint.layering(manifest)[0]
