@@ -14,7 +14,7 @@ from datetime import date
 import duckdb
 
 from kehu.errors import KehuError
-from kehu.report import sheet, value, voice
+from kehu.report import complaints, lifecycle, segment, sheet, value, voice
 from kehu.report.picture import (
     COMPANY,
     LANGUAGES,
@@ -33,7 +33,14 @@ __all__ = ["LANGUAGES", "PICTURES", "Column", "Language", "Picture", "draw", "dr
 PICTURES: dict[str, Callable[[View], Draft]] = {
     "pyramid": value.pyramid,
     "whale_curve": value.whale_curve,
+    "rfm_heat_map": segment.rfm_heat_map,
+    "cohort_triangle": lifecycle.cohort_triangle,
+    "survival_curve": lifecycle.survival_curve,
+    "migration_flow": segment.migration_flow,
     "nps_by_store": voice.nps_by_store,
+    "complaint_funnel": complaints.complaint_funnel,
+    "complaint_reasons_control": complaints.complaint_reasons_control,
+    "apostle_map": voice.apostle_map,
 }
 
 

@@ -6,6 +6,7 @@ notes, with lines broken for a sheet that is still read on a telephone.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -31,10 +32,10 @@ ORANGE = "#c04d00"
 GREEN = "#00714f"
 PURPLE = "#8f3f71"
 PAPER = "#ffffff"
-# light to dark in even steps, so that they stay apart in grey; ink is read on the first four, paper
-# on the rest
-SHADES = ("#f3f7fb", "#d3e3f1", "#a3c8e2", "#66a3cf", "#1f6cb0", "#0a3a70")
-PAPER_FROM = 4
+# light to dark in even steps, so that they stay apart in grey; ink is read on the first three, paper on
+# the other two
+SHADES = ("#f3f7fb", "#c9ddee", "#86b6da", "#2a75b5", "#0a3a70")
+PAPER_FROM = 3
 
 MARK = "Simulated data / 模拟数据"
 MARK_INK, MARK_PAPER = "#7a2e00", "#fff1e6"
@@ -52,6 +53,7 @@ CONFIG: dict[str, Any] = {
         "tickColor": LINE,
         "gridColor": GRID,
         "labelLimit": 220,
+        "titlePadding": 8,
         "titleLimit": 400,
     },
     "legend": {
@@ -89,7 +91,7 @@ def draw(
     KehuError where no font here has what it shows.
     """
     require_cjk_font()  # the renderer must know it before it measures text
-    spec = chart.to_dict() | {"config": CONFIG | {"font": font_stack()}}
+    spec = chart.to_dict(validate=False) | {"config": CONFIG | {"font": font_stack()}}
     inner = ET.fromstring(vl_convert.vegalite_to_svg(spec))
     _strip(inner)
     _rename_ids(inner, name)
@@ -139,6 +141,16 @@ def draw(
 def over(values: Sequence[Row]) -> alt.Chart:
     """An empty chart over rows of plain values."""
     return alt.Chart(alt.InlineData(values=list(values)))
+
+
+def on_shade(is_dark: str) -> Any:
+    """Colour of text on a shade: paper where the Vega expression holds, else ink."""
+    return alt.condition(is_dark, alt.value(PAPER), alt.value(INK))
+
+
+def json_text(value: Any) -> str:
+    """A value as an expression of Vega."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def label(base: alt.Chart, *encodings: Any, **mark: Any) -> alt.LayerChart:

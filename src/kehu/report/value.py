@@ -33,7 +33,8 @@ select
     value_total,
     pct_value,
     count_value_missing,
-    is_small_sample
+    is_small_sample,
+    cast(sum(n_customers) over () as integer) as n_all
 from marts.mart_segment_structure
 where
     as_of_date = {as_of}
@@ -65,13 +66,13 @@ def pyramid(view: View) -> Draft:
     )
     if not rows or all(row["pct_value"] is None for row in rows):
         return draft.without(nobody(view))
-    total = sum(row["n_customers"] for row in rows)
     top = rows[0]
     told = share(top["pct_value"], 1)
     caption = both(
-        f"{count(total)} customers with a visit in the window. The top {share(top['pct_customers'], 1)} "
+        f"{count(top['n_all'])} customers with a visit in the window. "
+        f"The top {share(top['pct_customers'], 1)} "
         f"({count(top['n_customers'])}) have {told} of {basis['en']}.",
-        f"窗口期内到店客户 {count(total)} 人。前 {share(top['pct_customers'], 1)}"
+        f"窗口期内到店客户 {count(top['n_all'])} 人。前 {share(top['pct_customers'], 1)}"
         f"（{count(top['n_customers'])} 人）占{basis['zh']}的 {told}。",
     )
     if view.store_code != COMPANY:

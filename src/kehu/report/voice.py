@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import altair as alt
 
 from kehu.report import sheet
@@ -19,7 +16,9 @@ from kehu.report.picture import (
     count,
     day,
     points,
+    share,
 )
+from kehu.report.words import LOYALTY
 
 NPS = """
 with wave as (
@@ -144,10 +143,10 @@ def nps_by_store(view: View) -> Draft:
             ticks=False,
             domain=False,
             labelLimit=150,
-            labelExpr=f"{_json(labels)}[datum.value]",
+            labelExpr=f"{sheet.json_text(labels)}[datum.value]",
             labelFontWeight={
                 "condition": {
-                    "test": f"datum.value == 'ALL' || datum.value == {_json(view.store_code)}",
+                    "test": f"datum.value == 'ALL' || datum.value == {sheet.json_text(view.store_code)}",
                     "value": "bold",
                 },
                 "value": "normal",
@@ -201,5 +200,145 @@ def kind_of(code: str, asked: str) -> str:
     return "company" if code == COMPANY else "asked" if code == asked else "other"
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+APOSTLE = """
+select
+    store_code,
+    loyalty_class,
+    count_customers,
+    class_share,
+    class_share_lo,
+    class_share_hi,
+    count_known,
+    count_population,
+    coverage,
+    is_small_sample,
+    is_simulated
+from marts.mart_loyalty_structure
+where
+    as_of_date = {as_of}
+    and store_code = {store}
+    and scheme = 'APOSTLE_TYPE'
+    and loyalty_class <> 'UNKNOWN'
+    and count_known > 0
+order by count_customers desc, loyalty_class
+"""
+# where a class stands on the map: column by behaviour (0 low or medium, 1 high), height by satisfaction
+PLACES = {
+    "APOSTLE": (1, 5.0),
+    "LOYALIST": (1, 4.1),
+    "HOSTAGE": (1, 2.0),
+    "MERCENARY": (0, 4.5),
+    "DEFECTOR": (0, 2.6),
+    "TERRORIST": (0, 1.4),
+}
+
+
+def apostle_map(view: View) -> Draft:
+    """Types of loyalty by satisfaction and behaviour, as shares of those who were asked (Y4)."""
+    rows, sql = view.ask(APOSTLE)
+    draft = Draft(
+        metric_ids=("Y4", "T8"),
+        title=both("Apostle map: satisfaction and behaviour", "传道者图：满意与忠诚"),
+        columns=(
+            Column("loyalty_class", both("Type", "忠诚类别"), codes=LOYALTY),
+            Column("count_customers", both("Customers", "类别客户数"), "count"),
+            Column("class_share", both("Share", "占比"), "share"),
+            Column("class_share_lo", both("Lower bound", "占比下限"), "share"),
+            Column("class_share_hi", both("Upper bound", "占比上限"), "share"),
+            Column("is_small_sample", both("Small sample", "样本不足"), "flag"),
+        ),
+        rows=rows,
+        sql=sql,
+        is_simulated=view.is_simulated(rows),
+    )
+    if not rows:
+        return draft.without(
+            both(
+                "No buyer of the window has answered a question on satisfaction of late.",
+                "窗口期内没有客户近期回答过满意度问题。",
+            )
+        )
+    one = rows[0]
+    largest = LOYALTY[one["loyalty_class"]]
+    caption = both(
+        f"n = {count(one['count_known'])} customers who were asked, {share(one['coverage'], 1)} of "
+        f"{count(one['count_population'])} buyers; the shares are of those asked. Most frequent: "
+        f"{largest['en']}, {share(one['class_share'], 1)} ({share(one['class_share_lo'], 1)} to "
+        f"{share(one['class_share_hi'], 1)}).",
+        f"n = {count(one['count_known'])} 位有答卷的客户，占到店客户 {count(one['count_population'])} 人的 "
+        f"{share(one['coverage'], 1)}；占比以有答卷的客户为基数。最多的是{largest['zh']}："
+        f"{share(one['class_share'], 1)}（{share(one['class_share_lo'], 1)} 至 "
+        f"{share(one['class_share_hi'], 1)}）。",
+    )
+
+    def chart(language: Language) -> Chart:
+        y_title, low, high, satisfied, unsatisfied = {
+            "en": (
+                "satisfaction, 1 to 5",
+                "behaviour: low, medium",
+                "behaviour: high",
+                "satisfied",
+                "not satisfied",
+            ),
+            "zh": ("总体满意度（1–5）", "行为忠诚：低、中", "行为忠诚：高", "满意", "不满意"),
+        }[language]
+        values = [
+            {
+                "x": PLACES[row["loyalty_class"]][0],
+                "y": PLACES[row["loyalty_class"]][1],
+                "share": float(row["class_share"]),
+                "name": LOYALTY[row["loyalty_class"]][language]
+                + ("*" if row["is_small_sample"] else ""),
+                "told": f"{share(row['class_share'])}, n={count(row['count_customers'])}",
+                "range": f"{share(row['class_share_lo'])}–{share(row['class_share_hi'])}",
+                "column": {0: low, 1: high}[PLACES[row["loyalty_class"]][0]],
+                "good": PLACES[row["loyalty_class"]] in (PLACES["APOSTLE"], PLACES["LOYALIST"]),
+            }
+            for row in rows
+        ]
+        x = alt.X("x:Q", axis=None).scale(domain=[-0.28, 1.78], nice=False)
+        y = alt.Y("y:Q", title=y_title).axis(values=[1, 2, 3, 4, 5], grid=False, format="d")
+        y = y.scale(domain=[0.8, 5.75], nice=False)
+        base = sheet.over(values)
+        heads = sheet.over(
+            [{"x": -0.2, "y": 5.6, "text": low}, {"x": 0.82, "y": 5.6, "text": high}]
+        )
+        sides = sheet.over(
+            [
+                {"x": -0.26, "y": 3.65, "text": f"↑ {satisfied}"},
+                {"x": -0.26, "y": 3.35, "text": f"↓ {unsatisfied}"},
+            ]
+        )
+        return alt.layer(
+            sheet.over([{"y": 3.5}]).mark_rule(strokeDash=[5, 4], color=sheet.LINE).encode(y),
+            sheet.over([{"x": 0.76}]).mark_rule(strokeDash=[5, 4], color=sheet.LINE).encode(x),
+            heads.mark_text(align="left", color=sheet.QUIET).encode(x, y, text="text:N"),
+            sides.mark_text(align="left", color=sheet.QUIET, fontSize=sheet.NOTE).encode(
+                x, y, text="text:N"
+            ),
+            base.mark_circle(opacity=0.9, stroke=sheet.INK, strokeWidth=1).encode(
+                x,
+                y,
+                alt.Size("share:Q", legend=None).scale(domain=[0, 1], range=[0, 6000]),
+                color=alt.condition("datum.good", alt.value(sheet.BLUE), alt.value(sheet.ORANGE)),
+            ),
+            base.mark_text(dy=-16, fontWeight="bold", align="left", dx=50).encode(
+                x, y, text="name:N"
+            ),
+            base.mark_text(dy=0, align="left", dx=50).encode(x, y, text="told:N"),
+            base.mark_text(
+                dy=15, fontSize=sheet.NOTE, color=sheet.QUIET, align="left", dx=50
+            ).encode(x, y, text="range:N"),
+        ).properties(width=380, height=340)
+
+    notes = [
+        both(
+            "Area: share of those asked; range: 95 % interval.", "面积为占比；范围为 95% 置信区间。"
+        )
+    ]
+    if any(row["is_small_sample"] for row in rows):
+        n = view.parameters["min_n"]
+        notes.append(
+            both(f"* Fewer than {n} answers: a small sample.", f"* 答卷少于 {n} 份，样本不足。")
+        )
+    return draft.drawn(caption, chart, notes)
