@@ -54,16 +54,16 @@ def test_random_histories_end_in_the_same_rows(
 @pytest.mark.faults
 @pytest.mark.parametrize("block", range(10))
 def test_fifty_more_histories(block: int, tmp_path: Path, record_property: Record) -> None:
-    """Ten times fifty, in blocks so that two workers share them; twenty of them to the marts."""
+    """Ten times fifty, in blocks so that two workers share them; the last of each goes on to the marts."""
     histories = Histories(tmp_path, of_each_retailer=10)
     seeds = range(1000 + 50 * block, 1000 + 50 * block + 50)
-    found = live(histories, seeds, to_the_marts=25)
+    found = live(histories, seeds, to_the_marts=50)
     print(histories.tally.told())
     record_property("histories", histories.tally.told())
     assert found == []
     kills = histories.tally.kills
     assert min(kills[step] for step in ("extract", "gate", "load")) >= 5, kills
-    assert kills["dbt"] + kills["publish"] >= 2, kills
+    assert kills["dbt"] + kills["publish"] >= 1, kills
 
 
 def test_every_event_is_in_some_retailer() -> None:
