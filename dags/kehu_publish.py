@@ -12,8 +12,11 @@ stands, unless a person names it.
 - `transform_core` and `transform_marts` run dbt, one build each. Between them, `score` fits models
   and scores customers.
 - `audit` judges what would be published; `publish` swaps it in.
+- `serve` copies what readers see to the targets of `KEHU_PUBLISH_TO`, PostgreSQL or Parquet; it is
+  skipped where there are none, and runs also where there was nothing to publish, for a target that
+  did not answer the night before. A target that fails takes nothing back.
 
-When a task fails, the previous publication stays as it is.
+When another task fails, the previous publication stays as it is.
 """
 
 from datetime import date
@@ -112,10 +115,22 @@ def kehu_publish() -> None:
 
         return kehu_night.publish(date.fromisoformat(as_of), run_name(get_current_context()))
 
+    @task(trigger_rule="none_failed")
+    def serve() -> dict:
+        from kehu import night as kehu_night
+        from kehu.serve.target import configured
+        from kehu.settings import Settings
+
+        if not configured(Settings()):
+            raise AirflowSkipException("KEHU_PUBLISH_TO names no target")
+        report = kehu_night.serve(run_name(get_current_context()))
+        kehu_night.require_served(report)
+        return report
+
     as_of = night()
     feeds() >> as_of
     core, marts = transform_core(as_of), transform_marts(as_of)
-    core >> score(as_of) >> marts >> audit(as_of) >> publish(as_of)
+    core >> score(as_of) >> marts >> audit(as_of) >> publish(as_of) >> serve()
 
 
 kehu_publish()

@@ -42,6 +42,7 @@ KINDS = {
     "HELD": ("Files are held", "文件待处理"),
     "MISSING": ("Store-days are missing", "门店日数据缺失"),
     "VOLUME": ("Volumes are unusual", "数据量异常"),
+    "TARGET": ("The publication was not copied", "发布副本失败"),
 }
 VOLUME = ("day_volume", "day_volume_older")  # beside the checks whose meta says that they learn
 

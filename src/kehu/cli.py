@@ -24,6 +24,7 @@ from kehu.journal import read_journal
 from kehu.landing_cli import print_waiting
 from kehu.quality_cli import quality_command
 from kehu.questions import read_questions
+from kehu.serve_cli import To, print_listing, print_served, print_targets, serve_options
 from kehu.settings import Settings
 from kehu.source_cli import source_app
 from kehu.story import story
@@ -111,6 +112,8 @@ def _progress(name: str, seconds: float, result: dict[str, Any]) -> None:
         told = f"{len(result['dates'])} dates, {len(result['published'])} models published"
     elif name == "audit":
         told = f"{result['checks']} checks"
+    elif name == "serve":
+        told = f"{len(result['served'])} targets, {len(result['failed'])} failed"
     out.print(f"  {name:<8} {seconds:>7.1f} s  {told}", highlight=False, soft_wrap=True)
 
 
@@ -124,6 +127,8 @@ def print_night(report: dict[str, Any]) -> None:
     for message in report["gate"]["warnings"][:10]:
         out.print(f"[yellow]warning[/] {message}", highlight=False, soft_wrap=True)
     print_published(report["publish"])
+    if "serve" in report:
+        print_served(report["serve"])
 
 
 def print_loaded(batches: list[dict[str, Any]]) -> None:
@@ -238,6 +243,7 @@ def status_command(
             if holds
         )
         out.print(f"  {identity}  {marks}", highlight=False, soft_wrap=True)
+    print_targets(settings, manifest)
     ledger = settings.reference / "ledger.parquet"
     if ledger.exists():
         counts = duckdb.execute(
@@ -328,21 +334,48 @@ def rollback_command(
         str | None, typer.Argument(help="Which; the one before, if not named.")
     ] = None,
 ) -> None:
-    """Show readers an earlier publication until `kehu publish` lifts it."""
+    """Show readers an earlier publication until `kehu publish` lifts it; targets show it too."""
     settings = Settings()
     with warehouse.writer_lock(settings, "rollback"):
         identity = publish.rollback(settings, publication)
     out.print(f"readers see {identity} until `kehu publish`", highlight=False, soft_wrap=True)
+    night.require_served(night.serve(night.new_run_id(settings), progress=print_listing))
 
 
 @app.command("publish")
 @for_operators
-def publish_command() -> None:
-    """Lift a rollback: show readers the newest publication again."""
+def publish_command(
+    to: To = None,
+    with_facts: Annotated[
+        bool | None,
+        typer.Option("--with-facts/--no-facts", help="Copy the facts of the star as well."),
+    ] = None,
+    role: Annotated[
+        str | None, typer.Option(help="Role of PostgreSQL that may read; made where it is missing.")
+    ] = None,
+    no_role: Annotated[bool, typer.Option("--no-role", help="Grant nothing.")] = False,
+    prefix: Annotated[
+        str | None, typer.Option(help="Stands before core and marts in PostgreSQL.")
+    ] = None,
+    force: Annotated[bool, typer.Option(help="Copy also what stands there already.")] = False,
+) -> None:
+    """Copy what readers see to other places; without --to, lift a rollback.
+
+    Without --to, readers see the newest publication again, and the targets of KEHU_PUBLISH_TO too.
+    """
     settings = Settings()
+    run_id = night.new_run_id(settings)
+    if to:
+        options = serve_options(settings, with_facts, "" if no_role else role, prefix, force)
+        report = night.serve(run_id, to=to, options=options, progress=print_listing)
+        night.require_served(report)
+        return
+    if no_role or force or not (with_facts is None and role is None and prefix is None):
+        raise KehuError("these options go with --to TARGET")
     with warehouse.writer_lock(settings, "publish"):
         identity = publish.lift(settings)
     out.print(f"readers see {identity}", highlight=False, soft_wrap=True)
+    night.require_served(night.serve(run_id, progress=print_listing))
 
 
 @app.command("extract")

@@ -30,6 +30,14 @@ MYSQL = ("mysql", "mariadb")
 CONNECT_SECONDS = 20
 SILENT_SECONDS = 1800  # a server that says nothing for so long is taken for gone
 BATCH_BYTES = 4 << 20
+# what PostgreSQL's own library is told, so that a host that is gone does not hold us for hours
+ALIVE = {
+    "connect_timeout": str(CONNECT_SECONDS),
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "6",
+    "application_name": "kehu",
+}
 
 # what Airflow's connections may say in `extra` and the drivers understand
 _PASSED_ON: dict[tuple[str, ...], tuple[str, ...]] = {
@@ -60,9 +68,11 @@ class Database:
         text = str(getattr(error, "orig", None) or error)
         text = text.partition("Query was:")[0]
         text = re.sub(r"\s+", " ", text).strip()
-        secret = str(self.url.password or "")
-        for known in {secret, quote(secret, safe=""), quote(secret, safe=" +")} - {""}:
-            text = text.replace(known, "***")
+        secrets = [str(self.url.password or "")]
+        secrets += [str(v) for k, v in self.url.query.items() if "password" in k]
+        for secret in secrets:
+            for known in {secret, quote(secret, safe=""), quote(secret, safe=" +")} - {""}:
+                text = text.replace(known, "***")
         return text[:500]
 
 
@@ -84,11 +94,7 @@ def find_database(name: str) -> Database:
             url = _from_airflow(name)
     except (ArgumentError, ValueError, TypeError, KeyError):
         # no more of it is shown: what is not understood may be the password
-        raise SourceFailed(
-            f"{given or name}: is not a URL like postgresql://user:password@host:5432/database or "
-            "mysql://user:password@host:3306/database; in user and password the characters "
-            "@ : / % ? # are written as %40 %3A %2F %25 %3F %23"
-        ) from None
+        raise _no_url(given or name) from None
     if url is None:
         raise SourceFailed(
             f"the connection {name!r} is not known: set {ours}=postgresql://user:password@host:5432/"
@@ -100,6 +106,23 @@ def find_database(name: str) -> Database:
             "use postgresql:// or mysql:// (for MariaDB too)"
         )
     return Database(name, url)
+
+
+def database_at(address: str) -> Database:
+    """The database of a URL that is given itself; SourceFailed where it is not understood."""
+    try:
+        url = make_url(address)
+    except (ArgumentError, ValueError):
+        raise _no_url("the address") from None
+    return Database(url.drivername.partition("+")[0], url)
+
+
+def _no_url(what: str) -> SourceFailed:
+    return SourceFailed(
+        f"{what}: is not a URL like postgresql://user:password@host:5432/database or "
+        "mysql://user:password@host:3306/database; in user and password the characters "
+        "@ : / % ? # are written as %40 %3A %2F %25 %3F %23"
+    )
 
 
 def _family(url: URL) -> tuple[str, ...] | None:
@@ -212,15 +235,8 @@ def _postgresql(settings: Settings, database: Database, query: str) -> Iterator[
     import adbc_driver_manager as manager
     import adbc_driver_postgresql.dbapi as driver
 
-    alive = {
-        "connect_timeout": str(CONNECT_SECONDS),
-        "keepalives_idle": "30",
-        "keepalives_interval": "10",
-        "keepalives_count": "6",
-        "application_name": "kehu",
-    }
     try:
-        connection = driver.connect(_libpq(database.url, alive), autocommit=True)
+        connection = driver.connect(libpq(database.url, ALIVE), autocommit=True)
     except manager.Error as error:
         raise _no_connection(database, error) from None
     with connection, connection.cursor() as cursor:
@@ -266,7 +282,7 @@ def _postgresql(settings: Settings, database: Database, query: str) -> Iterator[
         yield rows
 
 
-def _libpq(url: URL, options: dict[str, str]) -> str:
+def libpq(url: URL, options: dict[str, str]) -> str:
     """The URL as PostgreSQL's own library reads it, which takes no blank for a blank."""
 
     def part(value: object) -> str:

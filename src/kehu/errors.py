@@ -42,6 +42,12 @@ class SourceFailed(KehuError):
     exit_code = 69  # EX_UNAVAILABLE: trying again later may be the remedy
 
 
+class TargetFailed(KehuError):
+    """A target of the publication can not be written; what it held before stays."""
+
+    exit_code = 69  # EX_UNAVAILABLE: trying again later may be the remedy
+
+
 class MachineFault(KehuError):
     """The machine refused: no space, no permission, no memory, a damaged file."""
 

@@ -1,7 +1,7 @@
 """A night, step by step. Airflow's tasks, `kehu night` and the tests all call these functions.
 
     collect → plan → extract (in parallel) → gate → load        for each group of feeds
-    transform core → score → transform marts → audit → publish
+    transform core → score → transform marts → audit → publish → serve
 
 Each step can be run again after a crash at any instruction: what was done is found and kept.
 """
@@ -27,7 +27,7 @@ from kehu import publish as publishing
 from kehu import transform as transforming
 from kehu.clock import now
 from kehu.collect import collect_feed
-from kehu.errors import CheckFailed, KehuError, Locked, SourceFailed
+from kehu.errors import CheckFailed, KehuError, Locked, SourceFailed, TargetFailed
 from kehu.extract import delivery as deliveries
 from kehu.extract.batch import extract_all, folder_of, read_meta
 from kehu.extract.delivery import Delivery, Left
@@ -39,6 +39,8 @@ from kehu.gate.expect import CheckResult
 from kehu.gate.judge import judge
 from kehu.gate.rulebook import write_rulebook
 from kehu.journal import note, step
+from kehu.serve import run as serving
+from kehu.serve.target import Listing, Options, configured
 from kehu.settings import Settings
 
 ALL = "all"
@@ -503,6 +505,26 @@ def publish(as_of: date, run_id: str) -> dict[str, Any]:
     return manifest
 
 
+def serve(
+    run_id: str,
+    *,
+    to: list[str] | None = None,
+    options: Options | None = None,
+    progress: Callable[[Listing], None] | None = None,
+) -> dict[str, Any]:
+    """Copy what readers see to the targets, those of the settings if none are given.
+
+    A target that fails stops no other, and takes nothing back that is published: see `failed` of
+    what is returned, and `require_served`. What stands in a target already is left as it is.
+    """
+    return serving.serve(Settings(), run_id, to=to, options=options, progress=progress)
+
+
+def require_served(report: dict[str, Any]) -> None:
+    """TargetFailed where a target of the report of `serve` failed."""
+    serving.require_served(report)
+
+
 def is_published(as_of: date) -> bool:
     """Whether readers see this date already, made of all that is loaded now."""
     settings = Settings()
@@ -533,6 +555,8 @@ def record_noop(as_of: date, run_id: str) -> dict[str, Any]:
 def notify_failure(context: dict[str, Any]) -> None:
     """Write a failed task down where `kehu status` and the operator look, and tell the operator.
 
+    A target that failed was told already, and the night itself is published.
+
     `context` is that of an Airflow callback, with `as_of` where the night is known. Never raises.
     """
     settings = Settings()
@@ -540,6 +564,8 @@ def notify_failure(context: dict[str, Any]) -> None:
     run_id, error = str(context.get("run_id", "")), context.get("exception")
     where = f"{getattr(instance, 'dag_id', '?')}.{getattr(instance, 'task_id', '?')}"
     note(settings, run_id, f"airflow:{where}", "failed", error=str(error or "")[:2000])
+    if isinstance(error, TargetFailed):
+        return
     as_of = date.fromisoformat(context["as_of"]) if context.get("as_of") else None
     _failed(settings, as_of, run_id, where, error)
 
@@ -606,6 +632,8 @@ def night(
             timed("marts", lambda: transform("marts", as_of, run_id))
             timed("audit", lambda: audit(as_of, run_id))
             timed("publish", lambda: publish(as_of, run_id))
+        if configured(settings):
+            timed("serve", lambda: serve(run_id))
     except Exception as error:
         last = next(reversed(report["seconds"]), "the start")
         _failed(settings, as_of, run_id, f"kehu night, after {last}", error)

@@ -83,6 +83,24 @@ class Settings(BaseSettings):
         default=False, description="go on although the clock shows less than the last run's"
     )
     company: Path | None = Field(default_factory=company_folder)
+    publish_to: SecretStr = Field(
+        default=SecretStr(""),  # a URL may hold a password
+        description="where each publication is copied, separated by commas: the name of a connection, "
+        "postgresql://…, ./folder",
+    )
+    publish_facts: bool = Field(
+        default=False, description="copy the facts of core to these places as well"
+    )
+    publish_role: str = Field(
+        default="kehu_reader", description="role of PostgreSQL that may read the copy; empty: none"
+    )
+    publish_prefix: str = Field(
+        default="",
+        description="stands before core and marts in PostgreSQL, where these names are taken",
+    )
+    publish_wait: float = Field(
+        default=600, ge=0, description="seconds that a copy waits for readers before it gives up"
+    )
     alert_email: str = Field(
         default="", description="who is told of failures: addresses, separated by commas"
     )

@@ -9,7 +9,7 @@ import pytest
 from airflow.utils.state import DagRunState, TaskInstanceState
 
 import kehu
-from kehu.errors import CheckFailed, KehuError, SourceFailed
+from kehu.errors import CheckFailed, KehuError, SourceFailed, TargetFailed
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -23,6 +23,7 @@ class Night:
         self.chunks = ["a", "b"]
         self.uncollected = False
         self.published = False
+        self.unserved = False
         self.notices: list[dict] = []
 
     def step(self, name, *arguments):
@@ -66,6 +67,13 @@ class Night:
     def publish(self, as_of, run_id):
         return self.step("publish", as_of)
 
+    def serve(self, run_id):
+        return self.step("serve")
+
+    def require_served(self, report):
+        if self.unserved:
+            raise TargetFailed("no connection to bi")
+
     def is_published(self, as_of):
         return self.published
 
@@ -92,8 +100,13 @@ def night(monkeypatch):
 def run(parse, monkeypatch, tmp_path):
     """A function that runs one DAG and returns its run and the state of each task."""
 
-    def run_dag(dag_id, as_of="2017-12-29", retries=0):
-        bag = parse(KEHU_HOME=str(tmp_path), KEHU_RETRIES=str(retries), KEHU_RETRY_DELAY="0")
+    def run_dag(dag_id, as_of="2017-12-29", retries=0, to=""):
+        bag = parse(
+            KEHU_HOME=str(tmp_path),
+            KEHU_RETRIES=str(retries),
+            KEHU_RETRY_DELAY="0",
+            KEHU_PUBLISH_TO=to,
+        )
         conf = {"as_of": as_of} if as_of else None
         done = bag.dags[dag_id].test(logical_date=pendulum.now("UTC"), run_conf=conf)
         states: dict[str, set] = {}
@@ -216,6 +229,33 @@ def test_a_published_night_is_recorded_and_left_alone(night, run):
     assert set(states.values()) == {TaskInstanceState.SKIPPED}
     assert night.calls == [("noop", D)]
     assert night.notices == []
+
+
+def test_targets_are_served_after_publishing_and_after_a_night_with_nothing_to_do(night, run):
+    done, states = run("kehu_publish", to="bi")
+    assert done.state == DagRunState.SUCCESS
+    assert night.calls[-2:] == [("publish", D), ("serve",)]
+    night.calls.clear()
+    night.published = True
+    done, states = run("kehu_publish", to="bi")
+    assert states["publish"] == TaskInstanceState.SKIPPED
+    assert night.calls == [("noop", D), ("serve",)]
+
+
+def test_a_target_that_fails_is_tried_again_and_fails_the_run_alone(night, run):
+    night.unserved = True
+    done, states = run("kehu_publish", retries=1, to="bi")
+    assert done.state == DagRunState.FAILED
+    assert states["publish"] == TaskInstanceState.SUCCESS
+    assert [call[0] for call in night.calls].count("serve") == 2
+    assert [call[0] for call in night.calls].count("publish") == 1
+    assert [notice["task_id"] for notice in night.notices] == ["serve"]
+
+
+def test_a_night_that_fails_serves_nothing(night, run):
+    night.failures["audit"] = [CheckFailed("rfm_segment has NULLs")]
+    _, states = run("kehu_publish", to="bi")
+    assert states["serve"] == TaskInstanceState.UPSTREAM_FAILED
 
 
 def test_only_a_person_takes_the_publication_back(night, run, tmp_path):

@@ -93,6 +93,7 @@ def test_publish_waits_for_three_assets_but_not_beyond_five(bag):
         "transform_marts",
         "audit",
         "publish",
+        "serve",
     ]
     waits = dag.task_dict["feeds"]
     assert (
