@@ -5,12 +5,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
+# Superset wants SQLAlchemy 1.4 and Kehu 2: it has an environment of its own.
+SUPERSET := .superset/venv
+SUPERSET_STAMP := $(SUPERSET)/.installed
+
 # Where `make demo` keeps what it loads; both can be set from outside.
 export KEHU_HOME ?= var
 export KEHU_LANDING ?= landing
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-chain test test-nights test-airflow test-answers test-long test-faults lint metrics dirt format airflow lock clean
+.PHONY: help install demo demo-chain test test-nights test-airflow test-answers test-long test-faults lint metrics dirt format airflow superset test-superset superset-lock lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -45,7 +49,7 @@ test: $(STAMP) ## everything that must hold: ruff, mypy, layers, Spark SQL, dbt 
 	@$(BIN)/python scripts/lint_models.py
 	@sh scripts/install_mariadb.sh
 	@echo "pytest"
-	@PYTHONPATH=tests $(BIN)/python -m pytest -p counts -n 2 --dist loadscope --no-loadscope-reorder -m "not long and not answers and not airflow and not faults and not nights" --durations 15
+	@PYTHONPATH=tests $(BIN)/python -m pytest -p counts -n 2 --dist loadscope --no-loadscope-reorder -m "not long and not answers and not airflow and not faults and not nights and not superset" --durations 15
 
 test-nights: $(STAMP) ## whole nights: killed in each step, in any order, of odd houses, published
 	@PYTHONPATH=tests $(BIN)/python -m pytest -p counts -n 2 --dist loadscope --no-loadscope-reorder -m "nights and not long" --durations 10
@@ -83,6 +87,23 @@ format: $(STAMP) ## let the formatters have their way
 
 airflow: $(STAMP) ## start Airflow with a scheduler, a web page and a real metadata database
 	@$(BIN)/python scripts/airflow_stack.py
+
+$(SUPERSET_STAMP): bi/superset/requirements.lock $(STAMP)
+	@$(BIN)/python -c 'import sys; sys.exit("Superset 6.1 needs Python 3.11 or 3.12; .venv has " + sys.version.split()[0]) if sys.version_info >= (3, 13) else None'
+	@echo "Installing Superset into $(SUPERSET): $$(grep -c '^[a-z0-9].*==' bi/superset/requirements.lock) packages, locked with hashes"
+	@test -x $(SUPERSET)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(SUPERSET)
+	@VIRTUAL_ENV=$(SUPERSET) $(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes bi/superset/requirements.lock
+	@touch $@
+
+superset: $(STAMP) $(SUPERSET_STAMP) ## import the dashboards of bi/superset into Apache Superset, serve them
+	@$(BIN)/python scripts/superset_stack.py
+
+test-superset: $(STAMP) $(SUPERSET_STAMP) ## Superset: import, every chart's query, a screenshot of each dashboard
+	@PYTHONPATH=tests $(BIN)/python -m pytest -p counts -m superset --durations 5
+
+superset-lock: $(STAMP) ## resolve Superset's dependencies anew
+	@$(BIN)/uv pip compile bi/superset/requirements.in --universal --python-version 3.11 --upgrade \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --quiet --output-file bi/superset/requirements.lock
 
 lock: $(STAMP) ## resolve the dependencies anew
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \

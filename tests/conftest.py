@@ -20,6 +20,12 @@ settings.load_profile("kehu")
 os.environ["KEHU_SETTLE_SECONDS"] = "0"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "superset: Apache Superset itself; `make test-superset` runs it"
+    )
+
+
 @pytest.fixture
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     """An empty installation that `kehu.night` and the command line also see."""

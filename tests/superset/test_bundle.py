@@ -1,0 +1,186 @@
+"""The bundle of dashboards against the models: no Superset needed."""
+
+from __future__ import annotations
+
+import copy
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+sys.path.append(str(PROJECT / "scripts"))
+
+import superset_bundle as bundle  # noqa: E402
+
+Files = dict[str, dict[str, Any]]
+FEEDS = {"survey_answer", "complaint", "complaint_event"}
+
+
+@pytest.fixture(scope="module")
+def files() -> Files:
+    return bundle.read()
+
+
+def test_the_committed_files_are_what_follows_from_the_models(files: Files) -> None:
+    for name, content in bundle.written(files).items():
+        text = (bundle.BUNDLE / name).read_text(encoding="utf-8")
+        assert text == bundle.dump(content), f"{name} is stale: scripts/superset_bundle.py"
+
+
+def test_every_mart_column_metric_and_date_is_in_order(files: Files) -> None:
+    assert list(bundle.problems(files)) == []
+
+
+def first(files: Files, kind: str, has: Callable[[dict[str, Any]], bool] = bool) -> dict[str, Any]:
+    return next(c for n, c in files.items() if n.startswith(kind + "/") and has(c))
+
+
+def unknown_mart(files: Files) -> None:
+    first(files, "datasets")["table_name"] = "mart_of_dreams"
+
+
+def unknown_column_in_a_metric(files: Files) -> None:
+    metric = first(files, "datasets")["metrics"][0]
+    metric["expression"] = "CASE WHEN COUNT(*) = 1 THEN MAX(of_dreams) END"
+
+
+def a_bare_sum(files: Files) -> None:
+    metric = first(files, "datasets")["metrics"][0]
+    metric["expression"] = "SUM(value_total)"
+
+
+def a_guard_of_another_column(files: Files) -> None:
+    content = first(files, "datasets", lambda c: c["table_name"] == "mart_customer_value")
+    content["metrics"][0]["expression"] = (
+        "CASE WHEN MIN(customer_id) = MAX(customer_id) THEN COUNT(*) END"
+    )
+
+
+def unknown_metric(files: Files) -> None:
+    first(files, "charts", lambda c: c["viz_type"] == "big_number_total")["params"]["metric"] = "x"
+
+
+def unknown_column_of_a_chart(files: Files) -> None:
+    first(files, "charts", lambda c: "x_axis" in c["params"])["params"]["x_axis"] = "of_dreams"
+
+
+def a_metric_made_on_the_spot(files: Files) -> None:
+    chart = first(files, "charts", lambda c: "metrics" in c["params"])
+    chart["params"]["metrics"] = [{"expressionType": "SQL", "sqlExpression": "SUM(n)"}]
+
+
+def a_title_without_an_id(files: Files) -> None:
+    first(files, "charts")["slice_name"] = "Nice picture"
+
+
+def a_title_with_a_foreign_id(files: Files) -> None:
+    first(files, "charts")["slice_name"] += " (Q9)"
+
+
+def a_description_without_an_id(files: Files) -> None:
+    first(files, "charts")["description"] = "Nice."
+
+
+def the_filter_of_dates_spares_a_chart(files: Files) -> None:
+    dashboard = first(files, "dashboards", lambda c: c["slug"] == "kehu-value")
+    scope = dashboard["metadata"]["native_filter_configuration"][0]["scope"]
+    scope["excluded"] = [c["meta"]["chartId"] for c in bundle.charts_of(dashboard)]
+
+
+def the_filter_of_stores_reaches_all(files: Files) -> None:
+    dashboard = first(files, "dashboards", lambda c: c["slug"] == "kehu-value")
+    dashboard["metadata"]["native_filter_configuration"][1]["scope"]["excluded"] = []
+
+
+def a_chart_of_nowhere(files: Files) -> None:
+    first(files, "charts")["uuid"] = "00000000-0000-0000-0000-000000000000"
+
+
+def a_path_of_a_machine(files: Files) -> None:
+    first(files, "databases")["sqlalchemy_uri"] = "duckdb:////home/me/kehu.duckdb"
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        unknown_mart,
+        unknown_column_in_a_metric,
+        a_bare_sum,
+        a_guard_of_another_column,
+        unknown_metric,
+        unknown_column_of_a_chart,
+        a_metric_made_on_the_spot,
+        a_title_without_an_id,
+        a_title_with_a_foreign_id,
+        a_description_without_an_id,
+        the_filter_of_dates_spares_a_chart,
+        the_filter_of_stores_reaches_all,
+        a_chart_of_nowhere,
+        a_path_of_a_machine,
+    ],
+    ids=lambda harm: harm.__name__,
+)
+def test_what_is_broken_is_found(files: Files, harm: Callable[[Files], None]) -> None:
+    broken = copy.deepcopy(files)
+    harm(broken)
+    assert list(bundle.problems(broken))
+
+
+def titles(files: Files) -> dict[str, str]:
+    return {n: c["slice_name"] for n, c in files.items() if n.startswith("charts/")}
+
+
+def test_charts_on_simulated_data_say_so(files: Files) -> None:
+    none, some = titles(bundle.marked(files, ())), titles(bundle.marked(files, FEEDS))
+    every = titles(bundle.marked(files, {"sales_line"} | FEEDS))
+    assert not any(bundle.MARK in title for title in none.values())
+    assert bundle.MARK in some["charts/value_abc.yaml"]  # it shows the NPS of each class
+    assert bundle.MARK not in some["charts/value_gini.yaml"]
+    assert bundle.MARK in every["charts/value_gini.yaml"]
+    for name, content in bundle.marked(files, FEEDS).items():
+        if name.startswith("charts/"):
+            assert (bundle.MARK in content["description"]) == (bundle.MARK in content["slice_name"])
+        if name.startswith("dashboards/"):
+            shown = {c["meta"]["uuid"]: c["meta"]["sliceName"] for c in bundle.charts_of(content)}
+            assert set(shown.values()) <= set(some.values())
+
+
+def test_the_place_is_put_in_at_the_import(files: Files) -> None:
+    ours = bundle.assemble("duckdb:////somewhere/kehu.duckdb", ())
+    theirs = bundle.assemble("postgresql+psycopg2://reader@host/kehu", ())
+    assert "sqlalchemy_uri: duckdb:////somewhere/kehu.duckdb" in ours["databases/kehu.yaml"]
+    assert "read_only: true" in ours["databases/kehu.yaml"]
+    assert "postgresql+psycopg2://reader@host/kehu" in theirs["databases/kehu.yaml"]
+    assert "read_only" not in theirs["databases/kehu.yaml"]
+    assert set(ours) == set(theirs) == set(files)
+
+
+def publish(home: Path, night: int) -> None:
+    """A publication that holds one number, put in place as Kehu does: by renaming a link."""
+    folder = home / f"publications/{night}"
+    folder.mkdir(parents=True)
+    with duckdb.connect(str(folder / "kehu.duckdb")) as connection:
+        connection.execute(f"create table night as select {night} as no")
+    (home / "new").symlink_to(f"publications/{night}")
+    os.replace(home / "new", home / "published")
+
+
+def test_a_new_connection_reads_the_new_night_while_an_old_one_reads(tmp_path: Path) -> None:
+    """What Superset's connection for each query rests on, within one process and through the link."""
+
+    def opened() -> duckdb.DuckDBPyConnection:
+        return duckdb.connect(str(tmp_path / "published/kehu.duckdb"), read_only=True)
+
+    def night(connection: duckdb.DuckDBPyConnection) -> int:
+        return int(connection.execute("select no from night").fetchall()[0][0])
+
+    publish(tmp_path, 1)
+    with opened() as early:
+        publish(tmp_path, 2)
+        with opened() as late:
+            assert (night(early), night(late)) == (1, 2)
