@@ -259,6 +259,43 @@ MISTAKES: dict[str, tuple[str, str, int, str, str]] = {
     "drift": ("grain: thing", "grain: thing\ndrift: ignore", 4, "drift", "freeze"),
     "reject limit": ("grain: thing", "grain: thing\nreject_limit: 5", 4, "reject_limit", "less"),
     "encoding": ("grain: thing", "grain: thing\nencoding: gbk9", 4, "encoding", "gb18030"),
+    "encoding of bytes": ("grain: thing", "grain: thing\nencoding: base64", 4, "encoding", "utf"),
+    "text of no length": (
+        "type: varchar(8)\n",
+        "type: varchar(0)\n",
+        11,
+        "columns.kind.type",
+        "at least one",
+    ),
+    "decimal that is too wide": (
+        "{type: timestamp,",
+        "{type: 'decimal(99,2)',",
+        15,
+        "columns.updated_at.type",
+        "1 to 38",
+    ),
+    "decimal of more places than digits": (
+        "{type: timestamp,",
+        "{type: 'decimal(5,9)',",
+        15,
+        "columns.updated_at.type",
+        "1 to 38",
+    ),
+    "name of a column that the load adds": (
+        "  updated_at: {",
+        "  _line: {type: int, description: x}\n  updated_at: {",
+        15,
+        "columns._line",
+        "can not name",
+    ),
+    "name that is none": (
+        "  updated_at: {",
+        "  'a\"b': {type: int, description: x}\n  updated_at: {",
+        15,
+        'columns.a"b',
+        "can not name",
+    ),
+    "name of a feed": ("feed: thing", "feed: the thing", 1, "feed", "can not name"),
     "name pattern": (
         "grain: thing",
         "grain: thing\nstore_days_from_name: '(?P<store>.)'",
@@ -368,6 +405,13 @@ def test_bytes_that_are_not_utf8_name_their_line(tmp_path: Path) -> None:
         read_contract(path)
     path.write_text(RIGHT.replace("grain: thing", "grain: th\x07ing"), encoding="utf-8")
     with pytest.raises(ContractError, match=r"thing\.yml:3: not valid YAML"):
+        read_contract(path)
+
+
+def test_a_field_that_holds_itself_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "thing.yml"
+    path.write_text("grain: &a [*a]\n", encoding="utf-8")
+    with pytest.raises(ContractError, match=r"thing\.yml:1: .* nested too deep"):
         read_contract(path)
 
 

@@ -7,7 +7,6 @@ and field, before any data is touched.
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import re
 import unicodedata
@@ -15,11 +14,19 @@ from collections.abc import Iterator
 from datetime import date
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import duckdb
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from kehu.errors import ContractError
 
@@ -50,6 +57,17 @@ class Misnamed(ValueError):
     def __init__(self, location: tuple[int | str, ...], message: str) -> None:
         super().__init__(message)
         self.location = location
+
+
+def _is_a_name(value: str) -> str:
+    if not value.isidentifier() or value.startswith("_"):
+        raise ValueError(
+            f"{value!r} can not name a table or a column; use letters, digits and _, a letter first"
+        )
+    return value
+
+
+Name = Annotated[str, AfterValidator(_is_a_name)]
 
 
 class Column(BaseModel):
@@ -89,9 +107,15 @@ class Column(BaseModel):
                 f"unknown type {value!r}; use varchar(n), int, decimal(p,s), date, timestamp or flag"
             )
         count = {"varchar": 1, "decimal": 2}.get(match["base"], 0)
-        given = [a for a in (match["args"] or "").split(",") if a.strip()]
+        given = [int(a) for a in (match["args"] or "").split(",") if a.strip()]
         if len(given) != count:
             raise ValueError(f"type {value!r}: {match['base']} takes {count} number(s)")
+        if match["base"] == "varchar" and not given[0]:
+            raise ValueError(f"type {value!r}: takes at least one character")
+        if match["base"] == "decimal" and not (1 <= given[0] <= 38 and given[1] <= given[0]):
+            raise ValueError(
+                f"type {value!r}: decimal(p,s) has 1 to 38 digits, s of them behind the point"
+            )
         return value.strip().replace(" ", "")
 
     @field_validator("pattern")
@@ -280,7 +304,7 @@ class Contract(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    feed: str
+    feed: Name
     group: Literal["masters", "transactions", "surveys", "complaints"]
     grain: str
     zh: str = ""
@@ -298,7 +322,7 @@ class Contract(BaseModel):
     files: list[str] = []
     store_days_from_name: str | None = None
     source: Source | None = None
-    columns: dict[str, Column] = Field(min_length=1)
+    columns: dict[Name, Column] = Field(min_length=1)
     checks: list[RowCheck] = []
     group_checks: list[GroupCheck] = []
     lookups: list[Lookup] = []
@@ -308,8 +332,8 @@ class Contract(BaseModel):
     @classmethod
     def _known_encoding(cls, value: str | None) -> str | None:
         try:
-            codecs.lookup(value or "utf-8")
-        except LookupError:
+            "a".encode(value or "utf-8")
+        except (LookupError, UnicodeError):  # base64 is a codec, but of no text
             raise ValueError(
                 f"unknown encoding {value!r}; use utf-8, gb18030, utf-16 ..."
             ) from None
@@ -447,7 +471,7 @@ class Contract(BaseModel):
         implied = [
             RowRepair(
                 id="unknown_date",
-                when=f"{name} in (date '1900-01-01', date '1970-01-01', date '{{day}}')",
+                when=f"\"{name}\" in (date '1900-01-01', date '1970-01-01', date '{{day}}')",
                 set={name: "null"},
                 description="1900-01-01, 1970-01-01 and the day of the delivery are no date",
             )
@@ -492,15 +516,17 @@ def _parsed(path: Path, text: str) -> Contract:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
+        twice = [f"{path}:{line}: field {name}: stands twice" for line, name in _twice(node)]
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ContractError(f"{path}:{line}: not valid YAML: {error.problem}") from None
     except yaml.reader.ReaderError as error:
         line = text[: error.position].count("\n") + 1
         raise ContractError(f"{path}:{line}: not valid YAML: {error.reason}") from None
+    except RecursionError:
+        raise ContractError(f"{path}:1: not a contract: its fields are nested too deep") from None
     if not isinstance(data, dict):
         raise ContractError(f"{path}:1: a contract is a mapping with feed, key, columns ...")
-    twice = [f"{path}:{line}: field {name}: stands twice" for line, name in _twice(node)]
     if twice:
         raise ContractError("\n".join(twice))
     try:
@@ -510,7 +536,7 @@ def _parsed(path: Path, text: str) -> Contract:
         for problem in error.errors():
             cause = problem.get("ctx", {}).get("error")
             inner = cause.location if isinstance(cause, Misnamed) else ()
-            location = (*problem["loc"], *inner)
+            location = (*(p for p in problem["loc"] if p != "[key]"), *inner)
             problems.append(
                 f"{path}:{_line_of(node, location)}: field {'.'.join(map(str, location))}: "
                 f"{problem['msg'].removeprefix('Value error, ')}"
