@@ -18,7 +18,7 @@ from kehu.errors import CheckFailed, KehuError
 from kehu.files import write_atomically
 from kehu.gate.expect import CheckResult
 from kehu.machine import in_text
-from kehu.score.store import make_tables, open_for_scoring
+from kehu.score.store import make_tables
 from kehu.settings import Settings
 from kehu.warehouse import make_marts, open_marts, set_as_of
 
@@ -144,7 +144,7 @@ def build(
     Returns the outcome of every test.
     """
     make_marts(settings)
-    with open_for_scoring(settings.marts) as connection:
+    with open_marts(settings.marts, read_only=False) as connection:
         make_tables(connection)
     full_refresh = _prepare(settings) or full_refresh
     selected = LAYERS[layer].split()

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
 from kehu import __version__
 from kehu.clock import now
 from kehu.errors import KehuError, Locked
-from kehu.extract.typing import quoted
+from kehu.extract.typing import literal, quoted
 from kehu.feeds import Contract
 from kehu.gate.profile import fill_profiles
 from kehu.machine import told
@@ -155,22 +156,29 @@ def make_marts(settings: Settings) -> None:
     settings.home.mkdir(parents=True, exist_ok=True)
     with duckdb.connect() as connection:
         connection.execute(
-            f"attach '{settings.marts}' as marts (storage_version '{STORAGE_VERSION}')"
+            f"attach {literal(str(settings.marts))} as marts (storage_version '{STORAGE_VERSION}')"
         )
         connection.execute("create schema marts.core")
         connection.execute("create schema marts.marts")
 
 
 @contextmanager
-def open_marts(path: Path, *, read_only: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_marts(
+    path: Path, *, read_only: bool = True, limits: Settings | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection in which `core.x` and `marts.x` mean the tables of a marts file.
+
+    `limits` are those of the installation, for work that is large.
 
     Opened directly, the file's name makes a catalog `marts` beside the schema `marts`, and DuckDB
     refuses `marts.x` as ambiguous; so it is attached under another name.
     """
-    with duckdb.connect() as connection:
+    kept: dict[str, Any] = {}
+    if limits is not None:
+        kept = {"memory_limit": limits.memory_limit, "threads": limits.threads}
+    with duckdb.connect(config=kept) as connection:
         mode = " (read_only)" if read_only else ""
-        connection.execute(f"attach '{path}' as kehu{mode}")
+        connection.execute(f"attach {literal(str(path))} as kehu{mode}")
         connection.execute("use kehu")
         yield connection
 

@@ -19,43 +19,43 @@ DATES = [date(2021, m + 1, 1) - timedelta(days=1) for m in range(3, 12)] + [DAY]
 COUNT = 120
 
 TABLES = """
-create schema marts.core;
-create table marts.core.dim_as_of (
+create schema core;
+create table core.dim_as_of (
     as_of_date date, churn_horizon_days int, churn_min_visits int, churn_min_customers int,
     churn_publish_margin decimal(9, 6), churn_use_simulated int, handling_low_max decimal(9, 3),
     window_days int, clv_model varchar
 );
-create table marts.core.fct_customer_month (
+create table core.fct_customer_month (
     customer_id varchar, as_of_date date, churn_status varchar, excluded_reason varchar,
     count_visits int, count_visits_365d int, count_categories_365d int, tenure_days int,
     days_since_last_visit int, inactivity_threshold_days int, net_sales_365d decimal(18, 2),
     mean_gap_days double, gap_cv double, growth_ratio double, count_spells_ended int
 );
-create table marts.core.fct_visit (
+create table core.fct_visit (
     customer_id varchar, visit_on date, known_from date, known_to date
 );
-create table marts.core.fct_customer_promotion (
+create table core.fct_customer_promotion (
     customer_id varchar, as_of_date date, sales_365d decimal(18, 2), promo_sales_365d decimal(18, 2)
 );
-create table marts.core.fct_receipt (
+create table core.fct_receipt (
     card_key bigint, channel_code varchar, is_sale_visit boolean, business_date date
 );
-create table marts.core.bridge_customer_identity (
+create table core.bridge_customer_identity (
     card_key bigint, customer_id varchar, valid_from date, valid_to date
 );
-create table marts.core.fct_customer_voice (
+create table core.fct_customer_voice (
     customer_id varchar, as_of_date date, count_complaints_open int, count_complaints_90d int,
     count_complaints_unresolved int, handling_score decimal(9, 3),
     satisfaction_score decimal(9, 3), is_simulated boolean
 );
-create table marts.core.fct_customer_score (
+create table core.fct_customer_score (
     customer_id varchar, as_of_date date, model varchar, p_alive decimal(9, 6)
 );
 """
 
 # A customer visits every `gap` days, some of them until `leaves`; months follow from the visits.
 COMPANY = """
-insert into marts.core.fct_visit
+insert into core.fct_visit
 select customer_id, visit_on, visit_on, date '9999-12-31'
 from (
     select
@@ -75,7 +75,7 @@ from (
 )
 where visit_on <= date '2021-12-31';
 
-insert into marts.core.fct_customer_month
+insert into core.fct_customer_month
 select
     customer_id,
     as_of_date,
@@ -92,7 +92,7 @@ select
     0.1 * (substr(customer_id, 2)::int % 5),
     case when substr(customer_id, 2)::int % 3 > 0 then 1 + 0.1 * (substr(customer_id, 2)::int % 4) end,
     0
-from marts.core.dim_as_of, marts.core.fct_visit
+from core.dim_as_of, core.fct_visit
 where visit_on <= as_of_date
 group by customer_id, as_of_date;
 """
@@ -102,11 +102,10 @@ group by customer_id, as_of_date;
 def company() -> Iterator[duckdb.DuckDBPyConnection]:
     """120 customers; those with i % 4 = 1 leave after TRAIN, those with i % 4 = 2 after TEST."""
     with duckdb.connect() as connection:
-        connection.execute("attach ':memory:' as marts")
         connection.execute(TABLES)
         for day in DATES:
             connection.execute(
-                "insert into marts.core.dim_as_of values (?, 90, 3, 50, 0.01, 0, 2, 365, 'MBG_NBD')",
+                "insert into core.dim_as_of values (?, 90, 3, 50, 0.01, 0, 2, 365, 'MBG_NBD')",
                 [day],
             )
         connection.execute(COMPANY.format(count=COUNT))
@@ -230,11 +229,11 @@ def test_published_only_if_better_than_the_best_baseline(
 @pytest.mark.definition("C6", "C7")
 def test_evaluated_and_scored(company: duckdb.DuckDBPyConnection) -> None:
     company.execute(
-        "insert into marts.core.fct_customer_score "
+        "insert into core.fct_customer_score "
         "select customer_id, as_of_date, 'MBG_NBD', 1 - days_since_last_visit / 100.0 "
-        "from marts.core.fct_customer_month"
+        "from core.fct_customer_month"
     )
-    company.execute("update marts.core.dim_as_of set churn_publish_margin = -1")
+    company.execute("update core.dim_as_of set churn_publish_margin = -1")
     result = churn.score(company, DAY)
     rows = {r["model"]: r for r in result.evaluation.to_pylist()}
     test = sample(company, TEST)
@@ -263,11 +262,11 @@ def test_evaluated_and_scored(company: duckdb.DuckDBPyConnection) -> None:
 @pytest.mark.parametrize(
     ("change", "as_of", "reason"),
     [
-        ("update marts.core.dim_as_of set churn_min_customers = 91", DAY, "TOO_FEW"),
-        ("delete from marts.core.fct_visit where visit_on > date '2021-06-30'", DAY, "ONE_CLASS"),
+        ("update core.dim_as_of set churn_min_customers = 91", DAY, "TOO_FEW"),
+        ("delete from core.fct_visit where visit_on > date '2021-06-30'", DAY, "ONE_CLASS"),
         ("select 1", date(2021, 8, 31), "HISTORY_TOO_SHORT"),
         (
-            "update marts.core.dim_as_of set churn_publish_margin = 0.9",
+            "update core.dim_as_of set churn_publish_margin = 0.9",
             DAY,
             "NOT_BETTER_THAN_BASELINE",
         ),
@@ -288,8 +287,8 @@ def test_a_baseline_that_does_not_know_everybody_is_none(
     company: duckdb.DuckDBPyConnection,
 ) -> None:
     company.execute(
-        "insert into marts.core.fct_customer_score "
-        "select customer_id, as_of_date, 'MBG_NBD', 0.5 from marts.core.fct_customer_month "
+        "insert into core.fct_customer_score "
+        "select customer_id, as_of_date, 'MBG_NBD', 0.5 from core.fct_customer_month "
         "where customer_id <> 'C0000'"
     )
     rows = {r["model"]: r for r in churn.score(company, DAY).evaluation.to_pylist()}
@@ -335,7 +334,7 @@ def test_label(
 ) -> None:
     assert sample(company, TEST).left[sample(company, TEST).customer_id == "C0002"].all()
     company.execute(
-        "insert into marts.core.fct_visit values ('C0002', ?, ?, ?)",
+        "insert into core.fct_visit values ('C0002', ?, ?, ?)",
         [visit_on, known_from, known_to],
     )
     found = sample(company, TEST)
@@ -354,7 +353,7 @@ def test_label(
 def test_eligible(company: duckdb.DuckDBPyConnection, change: str) -> None:
     assert "C0003" in sample(company, TEST).customer_id
     company.execute(
-        f"update marts.core.fct_customer_month set {change} "
+        f"update core.fct_customer_month set {change} "
         "where customer_id = 'C0003' and as_of_date = ?",
         [TEST],
     )
@@ -364,7 +363,7 @@ def test_eligible(company: duckdb.DuckDBPyConnection, change: str) -> None:
 @pytest.mark.definition("C6")
 def test_a_change_of_name_is_no_leaving(company: duckdb.DuckDBPyConnection) -> None:
     company.execute(
-        "delete from marts.core.fct_customer_month where customer_id = 'C0003' and as_of_date = ?",
+        "delete from core.fct_customer_month where customer_id = 'C0003' and as_of_date = ?",
         [DAY],
     )
     assert "C0003" not in sample(company, TEST).customer_id
@@ -374,40 +373,40 @@ def test_a_change_of_name_is_no_leaving(company: duckdb.DuckDBPyConnection) -> N
 # ------------------------------------------------------------------- C6: features do not look ahead
 
 LATER = [
-    "insert into marts.core.fct_visit select customer_id, visit_on + 92, visit_on + 92, "
-    "date '9999-12-31' from marts.core.fct_visit where visit_on + 92 > date '2021-09-30'",
-    "update marts.core.fct_visit set known_to = date '2021-10-01' where visit_on > date '2021-08-01'",
-    "insert into marts.core.fct_visit select customer_id, date '2021-09-01', date '2021-10-01', "
-    "date '9999-12-31' from marts.core.fct_customer_month where as_of_date = date '2021-09-30'",
-    "update marts.core.fct_customer_month set count_visits_365d = 1, growth_ratio = 9, "
+    "insert into core.fct_visit select customer_id, visit_on + 92, visit_on + 92, "
+    "date '9999-12-31' from core.fct_visit where visit_on + 92 > date '2021-09-30'",
+    "update core.fct_visit set known_to = date '2021-10-01' where visit_on > date '2021-08-01'",
+    "insert into core.fct_visit select customer_id, date '2021-09-01', date '2021-10-01', "
+    "date '9999-12-31' from core.fct_customer_month where as_of_date = date '2021-09-30'",
+    "update core.fct_customer_month set count_visits_365d = 1, growth_ratio = 9, "
     "count_categories_365d = 99 where as_of_date > date '2021-09-30'",
-    "update marts.core.fct_customer_voice set satisfaction_score = 1, count_complaints_open = 7 "
+    "update core.fct_customer_voice set satisfaction_score = 1, count_complaints_open = 7 "
     "where as_of_date > date '2021-09-30'",
-    "insert into marts.core.fct_customer_voice select customer_id, date '2021-10-31', 1, 1, 1, 1, 1, "
-    "false from marts.core.fct_customer_month where as_of_date = date '2021-09-30'",
-    "update marts.core.fct_customer_promotion set promo_sales_365d = 0 "
+    "insert into core.fct_customer_voice select customer_id, date '2021-10-31', 1, 1, 1, 1, 1, "
+    "false from core.fct_customer_month where as_of_date = date '2021-09-30'",
+    "update core.fct_customer_promotion set promo_sales_365d = 0 "
     "where as_of_date > date '2021-09-30'",
-    "insert into marts.core.fct_receipt select 1, 'STORE', true, date '2021-10-01'",
-    "update marts.core.bridge_customer_identity set valid_to = date '2021-10-01'",
+    "insert into core.fct_receipt select 1, 'STORE', true, date '2021-10-01'",
+    "update core.bridge_customer_identity set valid_to = date '2021-10-01'",
 ]
 
 
 def with_all_feeds(company: duckdb.DuckDBPyConnection) -> None:
     company.execute(
         """
-        insert into marts.core.fct_customer_voice
+        insert into core.fct_customer_voice
         select customer_id, as_of_date, substr(customer_id, 2)::int % 2, 1, 0,
             1 + substr(customer_id, 2)::int % 5, 1 + substr(customer_id, 2)::int % 5, false
-        from marts.core.fct_customer_month where substr(customer_id, 2)::int % 3 = 0;
-        insert into marts.core.fct_customer_promotion
+        from core.fct_customer_month where substr(customer_id, 2)::int % 3 = 0;
+        insert into core.fct_customer_promotion
         select customer_id, as_of_date, 100, substr(customer_id, 2)::int % 50
-        from marts.core.fct_customer_month;
-        insert into marts.core.bridge_customer_identity
+        from core.fct_customer_month;
+        insert into core.bridge_customer_identity
         select distinct substr(customer_id, 2)::int, customer_id, date '1900-01-01',
-            date '9999-12-31' from marts.core.fct_customer_month;
-        insert into marts.core.fct_receipt
+            date '9999-12-31' from core.fct_customer_month;
+        insert into core.fct_receipt
         select substr(customer_id, 2)::int, case when visit_on::varchar like '%1' then 'ONLINE'
-            else 'STORE' end, true, visit_on from marts.core.fct_visit;
+            else 'STORE' end, true, visit_on from core.fct_visit;
         """
     )
 
@@ -454,14 +453,14 @@ def test_simulated_voices_are_no_features_unless_asked_for(
     company: duckdb.DuckDBPyConnection,
 ) -> None:
     with_all_feeds(company)
-    company.execute("update marts.core.fct_customer_voice set is_simulated = true")
+    company.execute("update core.fct_customer_voice set is_simulated = true")
     params = churn.params_of(company, DAY)
     assert np.isnan(column(sample(company, TEST), "SATISFACTION")).all()
     assert churn.absent_features(company, TEST, params)["SATISFACTION"] == "SIMULATED"
     left_out = churn.score(company, DAY).evaluation.to_pylist()[0]["features_left_out"]
     assert "SATISFACTION:SIMULATED" in left_out and "COMPLAINTS_OPEN:SIMULATED" in left_out
 
-    company.execute("update marts.core.dim_as_of set churn_use_simulated = 1")
+    company.execute("update core.dim_as_of set churn_use_simulated = 1")
     params = churn.params_of(company, DAY)
     assert not np.isnan(column(sample(company, TEST), "SATISFACTION")).all()
     assert "SATISFACTION" not in churn.absent_features(company, TEST, params)
@@ -546,12 +545,12 @@ def test_a_driver_says_its_direction(company: duckdb.DuckDBPyConnection) -> None
 
 
 def test_the_order_of_rows_changes_nothing(company: duckdb.DuckDBPyConnection) -> None:
-    company.execute("update marts.core.dim_as_of set churn_publish_margin = -1")
+    company.execute("update core.dim_as_of set churn_publish_margin = -1")
     first = churn.score(company, DAY)
     for table in ("fct_customer_month", "fct_visit", "dim_as_of"):
         company.execute(
-            f"create or replace table marts.core.{table} as "
-            f"select * from marts.core.{table} as t order by md5(t::varchar)"
+            f"create or replace table core.{table} as "
+            f"select * from core.{table} as t order by md5(t::varchar)"
         )
     second = churn.score(company, DAY)
     assert first.scores.num_rows > 0
@@ -562,19 +561,19 @@ def test_the_order_of_rows_changes_nothing(company: duckdb.DuckDBPyConnection) -
 
 def test_later_dates_change_nothing(company: duckdb.DuckDBPyConnection) -> None:
     """A date scored in its own night and one scored when later ones stand have the same rows."""
-    company.execute("update marts.core.dim_as_of set churn_publish_margin = -1")
+    company.execute("update core.dim_as_of set churn_publish_margin = -1")
     that_night = churn.score(company, DAY)
     company.execute(
         """
-        insert into marts.core.dim_as_of
+        insert into core.dim_as_of
         select * replace (date '2022-01-31' as as_of_date, 1 as churn_horizon_days)
-        from marts.core.dim_as_of where as_of_date = date '2021-12-31';
-        insert into marts.core.fct_customer_month
+        from core.dim_as_of where as_of_date = date '2021-12-31';
+        insert into core.fct_customer_month
         select * replace (date '2022-01-31' as as_of_date, 'CHURNED' as churn_status)
-        from marts.core.fct_customer_month where as_of_date = date '2021-12-31';
-        insert into marts.core.fct_visit
+        from core.fct_customer_month where as_of_date = date '2021-12-31';
+        insert into core.fct_visit
         select customer_id, date '2022-01-15', date '2022-01-15', date '9999-12-31'
-        from marts.core.fct_customer_month where as_of_date = date '2021-12-31';
+        from core.fct_customer_month where as_of_date = date '2021-12-31';
         """
     )
     later = churn.score(company, DAY)

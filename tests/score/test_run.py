@@ -16,6 +16,7 @@ import pytest
 from kehu.errors import KehuError
 from kehu.score import churn, run, spend, store, visits
 from kehu.settings import Settings
+from kehu.warehouse import open_marts
 
 pytestmark = pytest.mark.definition("V6")
 
@@ -64,17 +65,17 @@ class Core:
     ) -> Core:
         values = DEFAULTS | params
         self.settings.home.mkdir(exist_ok=True)
-        with store.open_for_scoring(self.settings.marts) as marts:
-            marts.execute("create schema if not exists marts.core")
+        with open_marts(self.settings.marts, read_only=False) as marts:
+            marts.execute("create schema if not exists core")
             marts.execute(
-                "create or replace table marts.core.dim_as_of(as_of_date date, is_latest boolean, "
+                "create or replace table core.dim_as_of(as_of_date date, is_latest boolean, "
                 "clv_model varchar, clv_min_customers integer, clv_holdout_max_days integer, "
                 "clv_horizon_months integer, clv_correlation_max decimal(9, 6), "
                 "discount_rate_annual decimal(9, 6))"
             )
             for day in dates:
                 marts.execute(
-                    "insert into marts.core.dim_as_of values (?, ?, ?, ?, ?, ?, ?, ?)",
+                    "insert into core.dim_as_of values (?, ?, ?, ?, ?, ?, ?, ?)",
                     [day, day == max(dates), *values.values()],
                 )
             arrow = pa.table(
@@ -86,34 +87,33 @@ class Core:
             )
             marts.register("arriving", arrow)
             marts.execute(
-                "create or replace table marts.core.fct_visit as select customer_id, visit_on, "
+                "create or replace table core.fct_visit as select customer_id, visit_on, "
                 "visit_on as known_from, date '9999-12-31' as known_to, "
                 "net_amount::decimal(18, 2) as net_amount from arriving"
             )
             marts.execute(
-                "create or replace table marts.core.fct_customer_month as "
+                "create or replace table core.fct_customer_month as "
                 "select customer_id, as_of_date, count(*)::integer as count_visits, "
                 "null::varchar as excluded_reason, sum(net_amount) as net_sales_365d, "
                 "null::decimal(18, 2) as margin_365d, 'SALES' as value_basis, '' as input_digest "
-                "from marts.core.fct_visit, marts.core.dim_as_of where visit_on <= as_of_date "
+                "from core.fct_visit, core.dim_as_of where visit_on <= as_of_date "
                 "group by all"
             )
             marts.execute(
-                "update marts.core.fct_customer_month as m set input_digest = d.digest from ("
+                "update core.fct_customer_month as m set input_digest = d.digest from ("
                 "select as_of_date, md5(sum(hash(customer_id, visit_on, net_amount))::varchar) "
-                "as digest from marts.core.fct_visit, marts.core.dim_as_of "
+                "as digest from core.fct_visit, core.dim_as_of "
                 "where visit_on <= as_of_date group by all) as d where m.as_of_date = d.as_of_date"
             )
             if margin is not None:
                 marts.execute(
-                    "update marts.core.fct_customer_month set value_basis = 'MARGIN', "
+                    "update core.fct_customer_month set value_basis = 'MARGIN', "
                     "margin_365d = net_sales_365d * ?",
                     [margin],
                 )
             for customer, reason in (excluded or {}).items():
                 marts.execute(
-                    "update marts.core.fct_customer_month set excluded_reason = ? "
-                    "where customer_id = ?",
+                    "update core.fct_customer_month set excluded_reason = ? where customer_id = ?",
                     [reason, customer],
                 )
         return self
@@ -122,12 +122,11 @@ class Core:
         return run.score(self.settings, as_of, **more)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
-        with duckdb.connect() as connection:
-            connection.execute(f"attach '{self.settings.marts}' as marts (read_only)")
+        with open_marts(self.settings.marts) as connection:
             return connection.execute(sql).fetchall()
 
     def everything(self) -> dict[str, list[tuple[Any, ...]]]:
-        return {t: self.query(f"select * from marts.core.{t} order by all") for t in store.TABLES}
+        return {t: self.query(f"select * from core.{t} order by all") for t in store.TABLES}
 
 
 @pytest.fixture(autouse=True)
@@ -149,7 +148,7 @@ def core(tmp_path: Path) -> Core:
 
 ROWS = buyers()
 REASON = (
-    "select model, is_published, reason_code, is_converged from marts.core.fct_model_run "
+    "select model, is_published, reason_code, is_converged from core.fct_model_run "
     "where as_of_date = date '2021-06-30' order by model"
 )
 
@@ -179,7 +178,7 @@ def test_scores_are_those_of_the_fits(core: Core) -> None:
     ).fitted
     rows = core.query(
         "select customer_id, p_alive, expected_visits_52w, expected_value, clv, clv_basis, "
-        "p_alive = p_alive_mbg_nbd, model from marts.core.fct_customer_score "
+        "p_alive = p_alive_mbg_nbd, model from core.fct_customer_score "
         "where as_of_date = date '2021-06-30' order by customer_id"
     )
     assert [row[0] for row in rows] == names
@@ -191,7 +190,7 @@ def test_scores_are_those_of_the_fits(core: Core) -> None:
     # undiscounted, 24 months are about the visits of 104 weeks
     whole = core.query(
         "select sum(clv), sum(expected_visits_104w * expected_value) "
-        "from marts.core.fct_customer_score where as_of_date = date '2021-06-30'"
+        "from core.fct_customer_score where as_of_date = date '2021-06-30'"
     )[0]
     assert 0.85 < float(whole[0]) / float(whole[1]) < 1
 
@@ -228,7 +227,7 @@ def test_late_rows_parameters_and_code_score_again_from_their_date_on(core: Core
 def test_a_date_that_is_no_longer_one_is_forgotten(core: Core) -> None:
     core.build(ROWS).score()
     core.build(ROWS, (JUNE,)).score()
-    assert core.query("select distinct as_of_date from marts.core.fct_customer_score") == [(JUNE,)]
+    assert core.query("select distinct as_of_date from core.fct_customer_score") == [(JUNE,)]
     with pytest.raises(KehuError, match="core is built for 2021-06-30, not for 2021-05-31"):
         core.score(MAY)
 
@@ -269,19 +268,17 @@ def test_excluded_customers_are_neither_fitted_nor_scored(core: Core, tmp_path: 
     found, expected = core.everything(), without.everything()
     assert found["fct_customer_score"] == expected["fct_customer_score"]
     assert [r[:-1] for r in found["fct_model_run"]] == [r[:-1] for r in expected["fct_model_run"]]
-    assert not core.query("select 1 from marts.core.fct_customer_score where customer_id = 'c0007'")
+    assert not core.query("select 1 from core.fct_customer_score where customer_id = 'c0007'")
 
 
 def test_on_the_basis_of_margin(core: Core, tmp_path: Path) -> None:
     core.build(ROWS, (JUNE,), margin=0.25).score()
     on_sales = Core(tmp_path / "sales").build(ROWS, (JUNE,))
     on_sales.score()
-    query = (
-        "select clv, clv_basis from marts.core.fct_customer_score order by as_of_date, customer_id"
-    )
-    rate = core.query(
-        "select margin_rate from marts.core.fct_model_run where model = 'GAMMA_GAMMA'"
-    )[0][0]
+    query = "select clv, clv_basis from core.fct_customer_score order by as_of_date, customer_id"
+    rate = core.query("select margin_rate from core.fct_model_run where model = 'GAMMA_GAMMA'")[0][
+        0
+    ]
     assert float(rate) == pytest.approx(0.25, abs=1e-4)  # margins of the rows are rounded to cents
     for (margin, basis), (sales, other) in zip(
         core.query(query), on_sales.query(query), strict=True
@@ -292,12 +289,12 @@ def test_on_the_basis_of_margin(core: Core, tmp_path: Path) -> None:
 
 def test_no_margin_rate_where_nothing_was_sold(core: Core) -> None:
     core.build(ROWS, (JUNE,), margin=0.25)
-    with store.open_for_scoring(core.settings.marts) as marts:
-        marts.execute("update marts.core.fct_customer_month set margin_365d = null")
+    with open_marts(core.settings.marts, read_only=False) as marts:
+        marts.execute("update core.fct_customer_month set margin_365d = null")
     core.score()
     assert core.query(
         "select distinct clv, clv_missing_reason, expected_value is null "
-        "from marts.core.fct_customer_score"
+        "from core.fct_customer_score"
     ) == [(None, "NO_MARGIN_RATE", False)]
 
 
@@ -306,15 +303,15 @@ def test_too_few_buyers(core: Core) -> None:
     assert {row[1:] for row in core.query(REASON)} == {(False, "TOO_FEW", None)}
     assert core.query(
         "select distinct p_alive, expected_visits_4w, visits_missing_reason, expected_value, "
-        "expected_value_missing_reason, clv, clv_missing_reason from marts.core.fct_customer_score"
+        "expected_value_missing_reason, clv, clv_missing_reason from core.fct_customer_score"
     ) == [(None, None, "TOO_FEW", None, "TOO_FEW", None, "TOO_FEW")]
 
 
 def test_one_customer_and_nobody(core: Core) -> None:
     core.build([("c1", MAY, 5.0)]).score()
-    assert core.query("select count(*) from marts.core.fct_customer_score") == [(2,)]
+    assert core.query("select count(*) from core.fct_customer_score") == [(2,)]
     core.build([]).score()
-    assert core.query("select count(*) from marts.core.fct_customer_score") == [(0,)]
+    assert core.query("select count(*) from core.fct_customer_score") == [(0,)]
     assert {row[1:] for row in core.query(REASON)} == {(False, "TOO_FEW", None)}
 
 
@@ -337,7 +334,7 @@ def test_a_fit_without_a_maximum_is_not_published(core: Core) -> None:
         ("MBG_NBD", False, "NOT_CONVERGED"),
     ]
     assert core.query(
-        "select distinct p_alive, clv, visits_missing_reason from marts.core.fct_customer_score"
+        "select distinct p_alive, clv, visits_missing_reason from core.fct_customer_score"
     ) == [(None, None, "NOT_CONVERGED")]
 
 
@@ -349,7 +346,7 @@ def test_worse_than_the_heuristic_is_not_published(
     monkeypatch.setattr(run, "_mae", lambda foretold, came: mae(foretold, came) and next(errors))
     core.build(ROWS, (JUNE,)).score()
     assert {row[1:] for row in core.query(REASON)} == {(False, "WORSE_THAN_HEURISTIC", True)}
-    assert core.query("select distinct clv_missing_reason from marts.core.fct_customer_score") == [
+    assert core.query("select distinct clv_missing_reason from core.fct_customer_score") == [
         ("WORSE_THAN_HEURISTIC",)
     ]
 
@@ -366,7 +363,7 @@ def test_q_not_above_one_has_no_mean(core: Core, monkeypatch: pytest.MonkeyPatch
     assert core.query(REASON)[1][:3] == ("GAMMA_GAMMA", False, "Q_NOT_ABOVE_1")
     assert core.query(
         "select distinct p_alive is null, expected_value, expected_value_missing_reason, "
-        "clv_missing_reason from marts.core.fct_customer_score"
+        "clv_missing_reason from core.fct_customer_score"
     ) == [(False, None, "Q_NOT_ABOVE_1", "Q_NOT_ABOVE_1")]
 
 
@@ -376,7 +373,7 @@ def test_repeat_visits_that_brought_nothing_have_no_value(core: Core) -> None:
     core.build(rows, (JUNE,)).score()
     assert core.query(
         "select x, mean_repeat_value, p_alive is null, expected_value, clv, clv_missing_reason "
-        "from marts.core.fct_customer_score where customer_id = 'free'"
+        "from core.fct_customer_score where customer_id = 'free'"
     ) == [(1, Decimal(0), False, None, None, "MEAN_NOT_POSITIVE")]
 
 
@@ -389,7 +386,7 @@ def test_the_error_of_the_hold_out_by_hand(core: Core) -> None:
     assert run.split(None, JUNE, 365).days == 0
     at = [("a", 0), ("a", 5), ("a", 12), ("b", 1), ("c", 3), ("c", 14), ("c", 20), ("d", 15)]
     core.build([(c, FIRST + timedelta(days=d), 1.0) for c, d in at], (FIRST + timedelta(days=20),))
-    with store.open_for_scoring(core.settings.marts) as marts:
+    with open_marts(core.settings.marts, read_only=False) as marts:
         table = marts.execute(
             store.STATISTICS,
             {
@@ -416,7 +413,7 @@ def test_correlated_values_are_a_warning(core: Core) -> None:
     rows = [(c, d, v * (5 if c in often else 1)) for c, d, v in rows]
     core.build(rows, (JUNE,)).score()
     correlation, warned = core.query(
-        "select correlation_x_value, is_correlated from marts.core.fct_model_run "
+        "select correlation_x_value, is_correlated from core.fct_model_run "
         "where model = 'GAMMA_GAMMA'"
     )[0]
     assert float(correlation) > 0.3 and warned
@@ -424,8 +421,8 @@ def test_correlated_values_are_a_warning(core: Core) -> None:
 
 def test_a_table_of_an_older_version_is_made_anew(core: Core) -> None:
     core.build(ROWS, (JUNE,))
-    with store.open_for_scoring(core.settings.marts) as marts:
-        marts.execute("create table marts.core.fct_model_run(as_of_date date, old integer)")
+    with open_marts(core.settings.marts, read_only=False) as marts:
+        marts.execute("create table core.fct_model_run(as_of_date date, old integer)")
     assert core.score()["dates"] == ["2021-06-30"]
 
 

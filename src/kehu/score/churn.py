@@ -106,14 +106,14 @@ ELIGIBLE_SQL = """
 
 FEATURES_SQL = f"""
 with month as (
-    select * from marts.core.fct_customer_month where as_of_date = $day
+    select * from core.fct_customer_month where as_of_date = $day
 ),
 
 earlier as (
     select customer_id, count_categories_365d
-    from marts.core.fct_customer_month
+    from core.fct_customer_month
     where as_of_date = (
-        select max(as_of_date) from marts.core.dim_as_of
+        select max(as_of_date) from core.dim_as_of
         where as_of_date <= $day - $churn_horizon_days
     )
 ),
@@ -123,7 +123,7 @@ visits as (
         customer_id,
         visit_on,
         lag(visit_on) over (partition by customer_id order by visit_on) as previous_visit_on
-    from marts.core.fct_visit
+    from core.fct_visit
     where known_from <= $day and $day < known_to
 ),
 
@@ -139,7 +139,7 @@ rhythm as (
 
 promotion as (
     select customer_id, sales_365d, promo_sales_365d
-    from marts.core.fct_customer_promotion
+    from core.fct_customer_promotion
     where as_of_date = $day
 ),
 
@@ -148,8 +148,8 @@ channel as (
         card.customer_id,
         count(*) as count_receipts,
         count(*) filter (receipt.channel_code in ('ONLINE', 'O2O')) as count_online
-    from marts.core.fct_receipt as receipt
-    inner join marts.core.bridge_customer_identity as card
+    from core.fct_receipt as receipt
+    inner join core.bridge_customer_identity as card
         on receipt.card_key = card.card_key and card.valid_from <= $day and $day < card.valid_to
     where
         receipt.is_sale_visit
@@ -160,7 +160,7 @@ channel as (
 
 -- what was invented for a demonstration teaches nothing, unless one asks for it
 voice as (
-    select * from marts.core.fct_customer_voice
+    select * from core.fct_customer_voice
     where as_of_date = $day and ($churn_use_simulated = 1 or not is_simulated)
 )
 
@@ -185,14 +185,14 @@ select
     month.customer_id,
     later.customer_id is not null as has_outcome,
     visitor.customer_id is null as has_left
-from marts.core.fct_customer_month as month
-left join marts.core.fct_customer_month as later
+from core.fct_customer_month as month
+left join core.fct_customer_month as later
     on
         month.customer_id = later.customer_id
         and later.as_of_date = $as_of
         and later.excluded_reason is distinct from 'ERASED'
 left join (
-    select distinct customer_id from marts.core.fct_visit
+    select distinct customer_id from core.fct_visit
     where
         visit_on > $day
         and visit_on <= $day + $churn_horizon_days
@@ -240,7 +240,7 @@ class Sample:
 def params_of(connection: duckdb.DuckDBPyConnection, as_of: date) -> dict[str, Any]:
     """The parameters of C6 to C8 as of the date."""
     row = connection.execute(
-        f"select {', '.join(PARAMS)} from marts.core.dim_as_of where as_of_date = $day",
+        f"select {', '.join(PARAMS)} from core.dim_as_of where as_of_date = $day",
         {"day": as_of},
     ).fetchone()
     if row is None:
@@ -258,7 +258,7 @@ def cut_offs(
         if day is None:
             return None
         row = connection.execute(
-            "select max(as_of_date) from marts.core.dim_as_of where as_of_date <= $day",
+            "select max(as_of_date) from core.dim_as_of where as_of_date <= $day",
             {"day": day - horizon},
         ).fetchone()
         return row[0] if row else None
@@ -457,7 +457,7 @@ class Result:
 def score(connection: duckdb.DuckDBPyConnection, as_of: date) -> Result:
     """Evaluate the churn models at `as_of` and score its eligible customers.
 
-    `connection` has the marts attached as `marts`, with core built and `fct_customer_score` written
+    `connection` is one of `open_marts`, with core built and `fct_customer_score` written
     for the dates before. Rates and AUCs are rounded to six places, probabilities too.
     """
     params = params_of(connection, as_of)
@@ -556,7 +556,7 @@ def absent_features(
 ) -> dict[str, str]:
     """Features without data at the date, and why: no feed, or only simulated voices."""
     row = connection.execute(
-        "select count(*), count(*) filter (not is_simulated) from marts.core.fct_customer_voice "
+        "select count(*), count(*) filter (not is_simulated) from core.fct_customer_voice "
         "where as_of_date = $day",
         {"day": day},
     ).fetchone()
@@ -572,7 +572,7 @@ def _p_alive(connection: duckdb.DuckDBPyConnection, test: Sample, clv_model: str
     """P(alive) of the customers at the cut-off; None unless everybody has one."""
     found = _query(
         connection,
-        "select customer_id, p_alive::double as p_alive from marts.core.fct_customer_score "
+        "select customer_id, p_alive::double as p_alive from core.fct_customer_score "
         "where as_of_date = $day and model = $clv_model and p_alive is not null",
         {"day": test.day, "clv_model": clv_model},
     )

@@ -21,6 +21,7 @@ from kehu.score import churn, clv, spend, store, visits
 from kehu.score.fitting import Floats
 from kehu.score.visits import MODELS, Histories, Model, VisitFit
 from kehu.settings import Settings
+from kehu.warehouse import open_marts
 
 # Part of the digest of every date: raise it with any change of what is computed here.
 SCORE_VERSION = 1
@@ -58,7 +59,7 @@ def score(
     the dates scored and the models published for `as_of`. KehuError where core is built for another
     date.
     """
-    with store.open_for_scoring(settings.marts, settings.memory_limit, settings.threads) as marts:
+    with open_marts(settings.marts, read_only=False, limits=settings) as marts:
         store.make_tables(marts)
         wanted = store.digests(marts, f"{SCORE_VERSION}|{churn.CODE_VERSION}|{logic}")
         if not wanted or max(wanted) != as_of:
@@ -73,7 +74,7 @@ def score(
             _score_date(marts, day, wanted[day])
         marts.execute("commit")
         published = marts.execute(
-            "select model from marts.core.fct_model_run where as_of_date = ? and is_published "
+            "select model from core.fct_model_run where as_of_date = ? and is_published "
             "order by model",
             [as_of],
         ).fetchall()
@@ -114,7 +115,7 @@ def split(first_visit: date | None, as_of: date, max_days: int) -> Split:
 
 def score_visits(marts: duckdb.DuckDBPyConnection, as_of: date) -> tuple[pa.Table, list[Row]]:
     """Rows of fct_customer_score and fct_model_run of one date."""
-    params = _one_row(marts, f"select {', '.join(PARAMS)} from marts.core.dim_as_of", as_of)
+    params = _one_row(marts, f"select {', '.join(PARAMS)} from core.dim_as_of", as_of)
     company = marts.execute(store.COMPANY, {"as_of": as_of}).fetchall()[0]
     first_visit = marts.execute(store.FIRST_VISIT, {"as_of": as_of}).fetchall()[0][0]
     parts = split(first_visit, as_of, params["clv_holdout_max_days"])

@@ -7,10 +7,7 @@ that the marts can be built on them from the first night on.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -142,24 +139,14 @@ DIGESTED = ("fct_customer_month", "fct_customer_promotion")
 SMALL = ("fct_customer_voice",)
 
 
-@contextmanager
-def open_for_scoring(
-    marts: Path, memory_limit: str = "2GB", threads: int = 1
-) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A writing connection in which `marts.core.x` are the tables of the file."""
-    with duckdb.connect(config={"memory_limit": memory_limit, "threads": threads}) as connection:
-        connection.execute(f"attach '{marts}' as marts")
-        yield connection
-
-
-def make_tables(connection: duckdb.DuckDBPyConnection, catalog: str = "marts") -> None:
+def make_tables(connection: duckdb.DuckDBPyConnection) -> None:
     """Create the tables that are missing; one with other columns is of an older version: made anew."""
-    connection.execute(f"create schema if not exists {catalog}.core")
+    connection.execute("create schema if not exists core")
     found: dict[str, dict[str, str]] = {}
     for table, column, kind in connection.execute(
         "select table_name, column_name, data_type from information_schema.columns "
-        "where table_catalog = ? and table_schema = 'core' order by table_name, ordinal_position",
-        [catalog],
+        "where table_catalog = current_database() and table_schema = 'core' "
+        "order by table_name, ordinal_position"
     ).fetchall():
         found.setdefault(table, {})[column] = str(kind).replace(" ", "").lower()
     for table, columns in TABLES.items():
@@ -167,7 +154,7 @@ def make_tables(connection: duckdb.DuckDBPyConnection, catalog: str = "marts") -
         if found.get(table) == wanted and list(found[table]) == list(wanted):
             continue
         listed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
-        connection.execute(f"create or replace table {catalog}.core.{table} ({listed})")
+        connection.execute(f"create or replace table core.{table} ({listed})")
 
 
 def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
@@ -176,7 +163,7 @@ def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) ->
     listed = ", ".join(columns)
     casts = ", ".join(f"cast({name} as {kind}) as {name}" for name, kind in columns.items())
     connection.register("arriving", rows)
-    connection.execute(f"insert into marts.core.{table} ({listed}) select {casts} from arriving")
+    connection.execute(f"insert into core.{table} ({listed}) select {casts} from arriving")
     connection.unregister("arriving")
 
 
@@ -184,7 +171,7 @@ def delete(connection: duckdb.DuckDBPyConnection, dates: list[date]) -> None:
     """Take the rows of these dates out of every table."""
     for table in TABLES:
         connection.execute(
-            f"delete from marts.core.{table} where list_contains(?::date[], as_of_date)", [dates]
+            f"delete from core.{table} where list_contains(?::date[], as_of_date)", [dates]
         )
 
 
@@ -195,7 +182,7 @@ def digests(connection: duckdb.DuckDBPyConnection, logic: str) -> dict[date, str
     parameter as it holds on them, and `logic`. KehuError where core is not built.
     """
     try:
-        cursor = connection.execute("select * from marts.core.dim_as_of order by as_of_date")
+        cursor = connection.execute("select * from core.dim_as_of order by as_of_date")
     except duckdb.CatalogException:
         raise KehuError("core is not built yet; `kehu night --as-of DATE` builds it") from None
     names = [str(column[0]) for column in cursor.description or []]
@@ -209,12 +196,12 @@ def digests(connection: duckdb.DuckDBPyConnection, logic: str) -> dict[date, str
     for table, expression in digest_of.items():
         if not connection.execute(
             "select 1 from information_schema.tables "
-            "where table_catalog = 'marts' and table_schema = 'core' and table_name = ?",
+            "where table_catalog = current_database() and table_schema = 'core' and table_name = ?",
             [table],
         ).fetchall():
             continue
         for as_of, digest in connection.execute(
-            f"select as_of_date, {expression} from marts.core.{table} as whole group by as_of_date"
+            f"select as_of_date, {expression} from core.{table} as whole group by as_of_date"
         ).fetchall():
             inputs.setdefault(as_of, []).append(f"{table}:{digest}")
     so_far = hashlib.md5(logic.encode(), usedforsecurity=False)
@@ -229,7 +216,7 @@ def standing(connection: duckdb.DuckDBPyConnection) -> dict[date, str]:
     """The dates that are scored, with the digest of what they were scored from."""
     return dict(
         connection.execute(
-            "select as_of_date, max(score_digest) from marts.core.fct_model_run group by as_of_date"
+            "select as_of_date, max(score_digest) from core.fct_model_run group by as_of_date"
         ).fetchall()
     )
 
@@ -239,8 +226,8 @@ def standing(connection: duckdb.DuckDBPyConnection) -> dict[date, str]:
 STATISTICS = """
 with known as (
     select visit.customer_id, visit.visit_on, cast(visit.net_amount * 100 as bigint) as cents
-    from marts.core.fct_visit as visit
-    inner join marts.core.fct_customer_month as month
+    from core.fct_visit as visit
+    inner join core.fct_customer_month as month
         on visit.customer_id = month.customer_id
     where
         month.as_of_date = $as_of
@@ -278,8 +265,8 @@ order by customer_id
 
 FIRST_VISIT = """
 select min(visit.visit_on)
-from marts.core.fct_visit as visit
-inner join marts.core.fct_customer_month as month on visit.customer_id = month.customer_id
+from core.fct_visit as visit
+inner join core.fct_customer_month as month on visit.customer_id = month.customer_id
 where
     month.as_of_date = $as_of
     and month.excluded_reason is null
@@ -298,6 +285,6 @@ select
                 / nullif(sum(net_sales_365d) filter (margin_365d is not null), 0)::double, 6
             )
     end as margin_rate
-from marts.core.fct_customer_month
+from core.fct_customer_month
 where as_of_date = $as_of and excluded_reason is null
 """
