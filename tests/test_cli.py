@@ -10,8 +10,10 @@ from houses import House, valid
 from rich.console import Console
 from typer.testing import CliRunner
 
-from kehu import cli
+from kehu import cli, night
 from kehu.cli import app
+from kehu.errors import KehuError
+from kehu.extract.delivery import card_of
 
 RUNNER = CliRunner()
 
@@ -152,3 +154,53 @@ def test_a_broken_contract_is_told_without_a_traceback(
     monkeypatch.setenv("KEHU_PROJECT", str(tmp_path))
     text = kehu("contracts", code=1)
     assert re.search(r"ContractError: \S+store\.yml:2: field group", text)
+
+
+def test_brackets_in_names_and_values_are_no_markup(
+    kehu: Any, house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    house.drop("store", "store_code,name\nS1,x\n", "[/x] [red].csv")
+    run = re.search(r"run (\S+)", kehu("extract"))
+    assert run
+    assert "store/[/x] [red].csv: line 1: required" in kehu("gate", run[1], "--as-of", "2017-03-31")
+    cli._print_rows("""select '[/x]' as "[bold]" """)
+    text = capsys.readouterr().out
+    assert "[/x]" in text and "[bold]" in text
+
+
+@pytest.mark.usefixtures("bad_night")
+@pytest.mark.parametrize("batch", ["*", "store-*", "a**b", "[s]tore", "../../x", ""])
+def test_a_batch_is_no_pattern(batch: str, kehu: Any) -> None:
+    assert f"no batch {batch!r} in the ledger" in kehu("explain", batch, code=1)
+    for command in (["replay", batch, "--as-of", "2017-03-31"], ["quarantine", "export", batch]):
+        assert f"no batch {batch!r} in the archive" in kehu(*command, code=1)
+
+
+@pytest.mark.parametrize("run", ["nonsense", "../archive", ""])
+def test_a_run_that_nothing_was_read_in_is_said_to_be_unknown(run: str, kehu: Any) -> None:
+    assert f"no run {run!r}; `kehu extract`" in kehu("gate", run, "--as-of", "2017-03-31", code=1)
+    assert f"no run {run!r}; `kehu extract`" in kehu("load", run, code=1)
+
+
+def test_a_run_is_judged_before_it_is_loaded(kehu: Any, house: House) -> None:
+    house.drop("store", [valid("store")])
+    run = re.search(r"run (\S+)", kehu("extract"))
+    assert run
+    assert f"kehu gate {run[1]} --as-of DATE" in kehu("load", run[1], code=1)
+
+
+def test_what_is_no_query_is_said_to_be_none(kehu: Any) -> None:
+    for query in ("", " ; ", "-- select 1"):
+        with pytest.raises(KehuError, match="there is no query in it"):
+            cli._print_rows(query)
+
+
+def test_only_a_check_that_judges_the_feed_can_be_waived(
+    house: House, bad_night: dict[str, dict[str, Any]]
+) -> None:
+    batch = bad_night["store/many.csv"]["batch_id"]
+    with pytest.raises(KehuError, match=r"no check 'reject_limt' can be waived .* reject_limit"):
+        night.waive(batch, ["reject_limt"], "known", "li")
+    assert card_of(house.settings, batch).waivers == []
+    night.waive(batch, ["reject_limit"], "known", "li")
+    assert [w.check for w in card_of(house.settings, batch).waivers] == ["reject_limit"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from kehu import transform
+from kehu.errors import KehuError
 from kehu.files import write_atomically
 from kehu.settings import Settings
 from kehu.warehouse import make_marts, open_marts
@@ -54,3 +56,18 @@ def test_a_new_seed_and_a_lost_table_are_loaded(loaded: Settings) -> None:
 def test_nothing_stands_before_the_first_build(tmp_path: Path, loaded: Settings) -> None:
     transform._seeds_mark(loaded).unlink()
     assert not transform._seeds_stand(loaded)
+
+
+def test_a_test_is_found_by_its_name_or_a_beginning_that_only_it_has(loaded: Settings) -> None:
+    names = ("assert_sums", "assert_sums_by_day", "unique_key")
+    tests = [{"name": name, "path": f"{name}.sql"} for name in names]
+    write_atomically(transform.outcome_of(loaded), json.dumps({"tests": tests}))
+    folder = loaded.home / "dbt" / "target" / "compiled" / "kehu"
+    for name in names:
+        write_atomically(folder / f"{name}.sql", f"select '{name}'")
+    assert transform.compiled_sql(loaded, "assert_sums") == "select 'assert_sums'"
+    assert transform.compiled_sql(loaded, "unique") == "select 'unique_key'"
+    with pytest.raises(KehuError, match="begins several: assert_sums, assert_sums_by_day"):
+        transform.compiled_sql(loaded, "assert")
+    with pytest.raises(KehuError, match="'nonsense' begins none"):
+        transform.compiled_sql(loaded, "nonsense")

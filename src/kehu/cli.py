@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import json
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,9 +10,10 @@ from typing import Annotated, Any
 import duckdb
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from kehu import __version__, corrections, night, publish, transform, warehouse
-from kehu.console import err, for_operators, out
+from kehu.console import err, for_operators, out, say
 from kehu.errors import KehuError
 from kehu.extract.delivery import card_of
 from kehu.extract.typing import literal
@@ -71,7 +71,7 @@ def _or_published(as_of: datetime | None) -> date:
 
 def _version(value: bool) -> None:
     if value:
-        out.print(f"kehu {__version__}")
+        say(f"kehu {__version__}")
         raise typer.Exit
 
 
@@ -114,18 +114,21 @@ def _progress(name: str, seconds: float, result: dict[str, Any]) -> None:
         told = f"{result['checks']} checks"
     elif name == "serve":
         told = f"{len(result['served'])} targets, {len(result['failed'])} failed"
-    out.print(f"  {name:<8} {seconds:>7.1f} s  {told}", highlight=False, soft_wrap=True)
+    say(f"  {name:<8} {seconds:>7.1f} s  {told}")
 
 
 def print_night(report: dict[str, Any]) -> None:
     """The closing tables of a night: what came in, what was refused, what is published."""
     print_loaded(report["load"]["batches"])
     for message in report["extract"]["left"]:
-        out.print(f"[yellow]left[/] {message}", highlight=False, soft_wrap=True)
+        say(message, "left")
     for message in report["gate"]["refused"]:
-        out.print(f"[bold red]refused[/] {message}", highlight=False, soft_wrap=True)
-    for message in report["gate"]["warnings"][:10]:
-        out.print(f"[yellow]warning[/] {message}", highlight=False, soft_wrap=True)
+        say(message, "refused", "bold red")
+    warnings = report["gate"]["warnings"]
+    for message in warnings[:10]:
+        say(message, "warning")
+    if len(warnings) > 10:
+        say(f"... and {len(warnings) - 10} more warnings: kehu quality --as-of {report['as_of']}")
     print_published(report["publish"])
     if "serve" in report:
         print_served(report["serve"])
@@ -163,11 +166,7 @@ def print_loaded(batches: list[dict[str, Any]]) -> None:
     out.print(table)
     for batch in batches:
         if batch["message"] and batch["status"] not in ("REFUSED", "SKIPPED"):
-            out.print(
-                f"[yellow]{batch['status'].lower()}[/] {batch['message']}",
-                highlight=False,
-                soft_wrap=True,
-            )
+            say(batch["message"], batch["status"].lower())
 
 
 def print_published(manifest: dict[str, Any]) -> None:
@@ -186,20 +185,12 @@ def print_published(manifest: dict[str, Any]) -> None:
         table.add_row(*row)
     out.print(table)
     if manifest["simulated_feeds"]:
-        out.print(
-            f"[magenta]simulated[/] {', '.join(manifest['simulated_feeds'])}", highlight=False
-        )
+        say(", ".join(manifest["simulated_feeds"]), "simulated", "magenta")
     if manifest["restated"]:
-        out.print(
-            f"restated month-ends: {', '.join(manifest['restated'])}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        say(f"restated month-ends: {', '.join(manifest['restated'])}")
     if manifest.get("pinned"):
-        out.print(
-            f"[yellow]pinned[/] readers still see {manifest['pinned']}; `kehu publish` shows the newest"
-        )
-    out.print(f"{settings.published / publish.ANOTHER_NAME}", highlight=False, soft_wrap=True)
+        say(f"readers still see {manifest['pinned']}; `kehu publish` shows the newest", "pinned")
+    say(str(settings.published / publish.ANOTHER_NAME))
 
 
 def _figure(value: Any) -> str:
@@ -217,19 +208,18 @@ def _figure(value: Any) -> str:
 @for_operators
 def status_command(
     batches: Annotated[bool, typer.Option(help="List the last batches of the ledger.")] = False,
-    limit: Annotated[int, typer.Option(help="How many batches to list.")] = 30,
+    limit: Annotated[int, typer.Option(min=1, help="How many batches to list.")] = 30,
 ) -> None:
     """What is published, what waits, what failed last."""
     settings = Settings()
     manifest = publish.current_manifest(settings)
     if manifest is None:
-        out.print("nothing is published yet; `kehu night --as-of DATE` publishes")
+        say("nothing is published yet; `kehu night --as-of DATE` publishes")
     else:
         print_published(manifest | {"pinned": None})
-        out.print(
+        say(
             f"publication {manifest['publication']}, Kehu {manifest['code_version']}, "
-            f"made of {len(manifest['batches'])} batches",
-            highlight=False,
+            f"made of {len(manifest['batches'])} batches"
         )
     kept = publish.publications(settings)
     pinned = publish.pinned_publication(settings)
@@ -242,7 +232,7 @@ def status_command(
             )
             if holds
         )
-        out.print(f"  {identity}  {marks}", highlight=False, soft_wrap=True)
+        say(f"  {identity}  {marks}")
     print_targets(settings, manifest)
     ledger = settings.reference / "ledger.parquet"
     if ledger.exists():
@@ -250,10 +240,7 @@ def status_command(
             f"select status, count(*), sum(rows_in) from read_parquet({literal(str(ledger))}) "
             "group by status order by status"
         ).fetchall()
-        out.print(
-            "ledger: " + ", ".join(f"{s} {n:,} files ({r or 0:,} rows)" for s, n, r in counts),
-            highlight=False,
-        )
+        say("ledger: " + ", ".join(f"{s} {n:,} files ({r or 0:,} rows)" for s, n, r in counts))
         if batches:
             _print_rows(
                 f"""select batch_id, path, status, rows_in, rows_loaded, rows_quarantined,
@@ -263,9 +250,7 @@ def status_command(
     print_waiting()
     failures = _last_failures(settings)
     for line in failures:
-        out.print(
-            f"[red]failed[/] {line['at']} {line['step']}: {line.get('error', '')}", highlight=False
-        )
+        say(f"{line['at']} {line['step']}: {line.get('error', '')}", "failed", "red")
 
 
 def _last_failures(settings: Settings) -> list[dict[str, Any]]:
@@ -279,19 +264,21 @@ def _last_failures(settings: Settings) -> list[dict[str, Any]]:
 def _print_rows(query: str, connection: duckdb.DuckDBPyConnection | None = None) -> int:
     """Print what a query finds; each row as a list of its columns where side by side is too wide."""
     cursor = (connection or duckdb).execute(query)
-    names = [str(column[0]) for column in cursor.description or []]
+    if cursor is None or cursor.description is None:  # blanks or a comment
+        raise KehuError("there is no query in it; write a select")
+    names = [str(column[0]) for column in cursor.description]
     rows = [["" if v is None else str(v) for v in row] for row in cursor.fetchall()]
     table = Table()
     for name in names:
-        table.add_column(name, overflow="fold")
+        table.add_column(Text(name), overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     wide = out.measure(table, options=out.options.update(width=10_000)).maximum
     if rows and wide > out.width:
         for number, row in enumerate(rows, start=1):
             table = Table(title=f"row {number}", title_justify="left", show_header=False)
             for name, value in zip(names, row, strict=True):
-                table.add_row(name, value)
+                table.add_row(Text(name), Text(value))
             out.print(table)
     else:
         out.print(table)
@@ -311,7 +298,7 @@ def replay_command(
 ) -> None:
     """Judge archived batches again, after a contract, a manifest or a parameter was mended."""
     settings = Settings()
-    if waive and not reason:
+    if waive and not reason.strip():
         raise KehuError("--waive needs --reason: the ledger keeps who, when and why")
     for identity in batch if waive else []:
         night.waive(identity, waive or [], reason, getpass.getuser())
@@ -338,7 +325,7 @@ def rollback_command(
     settings = Settings()
     with warehouse.writer_lock(settings, "rollback"):
         identity = publish.rollback(settings, publication)
-    out.print(f"readers see {identity} until `kehu publish`", highlight=False, soft_wrap=True)
+    say(f"readers see {identity} until `kehu publish`")
     night.require_served(night.serve(night.new_run_id(settings), progress=print_listing))
 
 
@@ -374,7 +361,7 @@ def publish_command(
         raise KehuError("these options go with --to TARGET")
     with warehouse.writer_lock(settings, "publish"):
         identity = publish.lift(settings)
-    out.print(f"readers see {identity}", highlight=False, soft_wrap=True)
+    say(f"readers see {identity}")
     night.require_served(night.serve(run_id, progress=print_listing))
 
 
@@ -384,28 +371,24 @@ def extract_command() -> None:
     """Only read what is new in the landing folder; prints the run that `gate` and `load` go on with."""
     run_id = night.new_run_id(Settings())
     done = [night.extract(chunk) for chunk in night.plan(night.ALL, run_id)]
-    out.print(
-        f"{sum(d['batches'] for d in done)} files read; run {run_id}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    say(f"{sum(d['batches'] for d in done)} files read; run {run_id}")
 
 
 @app.command("gate")
 @for_operators
 def gate_command(run_id: str, as_of: AsOf) -> None:
     """Only judge what a run has read."""
-    result = night.gate(night.ALL, as_of.date(), run_id)
-    out.print(f"{result['judged']} judged, {len(result['refused'])} refused")
+    result = night.gate(night.ALL, as_of.date(), night.known_run(run_id))
+    say(f"{result['judged']} judged, {len(result['refused'])} refused")
     for message in result["refused"]:
-        out.print(message, highlight=False, soft_wrap=True)
+        say(message)
 
 
 @app.command("load")
 @for_operators
 def load_command(run_id: str) -> None:
     """Only load what a run has judged."""
-    print_loaded(night.load(night.ALL, run_id)["batches"])
+    print_loaded(night.load(night.ALL, night.known_run(run_id))["batches"])
 
 
 @app.command("transform")
@@ -421,8 +404,8 @@ def transform_command(
         result = night.transform(
             layer, as_of.date(), run, full_refresh=full_refresh and layer == "core"
         )
-        out.print(f"{layer}: {result['tests']} tests passed", highlight=False, soft_wrap=True)
-    out.print(f"{night.audit(as_of.date(), run)['checks']} audit checks")
+        say(f"{layer}: {result['tests']} tests passed")
+    say(f"{night.audit(as_of.date(), run)['checks']} audit checks")
 
 
 @app.command("score")
@@ -437,11 +420,7 @@ def score_command(
 
 def _print_scored(result: dict[str, Any]) -> None:
     models = ", ".join(result["published"]) or "none"
-    out.print(
-        f"score: {len(result['dates'])} dates; published for the last: {models}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    say(f"score: {len(result['dates'])} dates; published for the last: {models}")
 
 
 @quarantine_app.callback()
@@ -471,15 +450,15 @@ def _list_quarantine() -> None:
             connection,
         )
     if not count:
-        out.print("no row is quarantined")
+        say("no row is quarantined")
     for batch in corrections.waiting(settings):
-        out.print(f"decided, but not loaded yet: {batch}", highlight=False)
+        say(f"decided, but not loaded yet: {batch}")
 
 
 @quarantine_app.command("show")
 @for_operators
 def quarantine_show(
-    batch: str, limit: Annotated[int, typer.Option(help="How many rows.")] = 20
+    batch: str, limit: Annotated[int, typer.Option(min=1, help="How many rows.")] = 20
 ) -> None:
     """The refused rows of a batch: line, rule, what was promised, raw text."""
     settings = Settings()
@@ -500,23 +479,14 @@ def quarantine_show(
     if not known:
         raise KehuError(f"no batch {batch!r} in the ledger; `kehu status --batches` lists them")
     if known[0][0]:
-        out.print(known[0][0], highlight=False, soft_wrap=True)
+        say(known[0][0])
     for path, line, rules, promise, text, action, who, at, reason in rows:
-        out.print(
-            f"[bold]{path}:{line}[/] {', '.join(rules)} ({promise})",
-            highlight=False,
-            soft_wrap=True,
-        )
-        out.print(f"    {text}", markup=False, highlight=False, soft_wrap=True)
+        say(f"{', '.join(rules)} ({promise})", f"{path}:{line}", "bold")
+        say(f"    {text}")
         if action:
             still = ", and is still wrong" if action == "RELEASED" else ""
-            out.print(
-                f"    {action.lower()} by {who} at {at}{still}: {reason}",
-                markup=False,
-                highlight=False,
-                soft_wrap=True,
-            )
-    out.print(f"{len(rows)} of {total} rows")
+            say(f"    {action.lower()} by {who} at {at}{still}: {reason}")
+    say(f"{len(rows)} of {total} rows")
 
 
 @quarantine_app.command("export")
@@ -532,18 +502,15 @@ def quarantine_export(
     target = to or Path(f"{batch}.csv")
     contract = _contract_of(settings, batch)
     count = corrections.export(settings, contract, batch, target)
-    out.print(
+    say(
         f"{count} rows in {target}; correct the cells, leave _line as it is, save as CSV, then: "
-        f"kehu quarantine release {batch} {target} --reason '...'",
-        highlight=False,
-        soft_wrap=True,
+        f"kehu quarantine release {batch} {target} --reason '...'"
     )
     if contract.pii_columns:
-        out.print(
-            f"[yellow]personal data[/]: it holds {', '.join(contract.pii_columns)}; only you can read "
-            "it, delete it when you are done",
-            highlight=False,
-            soft_wrap=True,
+        say(
+            f"it holds {', '.join(contract.pii_columns)}; only you can read it, delete it when you are "
+            "done",
+            "personal data:",
         )
 
 
@@ -570,16 +537,15 @@ def quarantine_release(
     done = corrections.release(
         settings, _contract_of(settings, batch), batch, file, reason, getpass.getuser(), exact=exact
     )
-    out.print(
-        f"{done.lines} rows released ({done.cells} cells changed), {done.unchanged} left as they were",
-        highlight=False,
+    say(
+        f"{done.lines} rows released ({done.cells} cells changed), {done.unchanged} left as they were"
     )
     for told in done.rewritten[:10]:
-        out.print(f"[yellow]left as the source wrote it[/] line {told}", highlight=False)
+        say(f"line {told}", "left as the source wrote it")
     if len(done.rewritten) > 10:
-        out.print(f"... and {len(done.rewritten) - 10} more cells", highlight=False)
+        say(f"... and {len(done.rewritten) - 10} more cells")
     if done.rewritten:
-        out.print("a spreadsheet writes these so on its own; if you meant them: --exact")
+        say("a spreadsheet writes these so on its own; if you meant them: --exact")
     _load_decided(settings, batch, day)
 
 
@@ -605,7 +571,7 @@ def quarantine_discard(
     count = corrections.discard(
         settings, batch, reason, getpass.getuser(), lines=line, rule=rule, every=every
     )
-    out.print(f"{count} rows discarded", highlight=False)
+    say(f"{count} rows discarded")
     _load_decided(settings, batch, day)
 
 
@@ -622,7 +588,7 @@ def quarantine_undo(
     settings = Settings()
     day = None if later else _or_published(as_of)
     count = corrections.undo(settings, batch, line or [], reason, getpass.getuser())
-    out.print(f"{count} decisions taken back", highlight=False)
+    say(f"{count} decisions taken back")
     _load_decided(settings, batch, day)
 
 
@@ -633,7 +599,7 @@ def _contract_of(settings: Settings, batch: str) -> Contract:
 def _load_decided(settings: Settings, batch: str, as_of: date | None) -> None:
     """Judge and load the batch again and publish; without a date, leave it to the next night."""
     if as_of is None:
-        out.print("kept; the next night loads it")
+        say("kept; the next night loads it")
         return
     run_id = night.new_run_id(settings)
     try:
@@ -653,35 +619,25 @@ def explain_command(
 ) -> None:
     """The story of one batch: what arrived, how it was judged, who decided what, what became of it."""
     for text in story(Settings(), batch):
-        out.print(text, markup=False, highlight=False, soft_wrap=True)
+        say(text)
 
 
 @app.command("failing-rows")
 @for_operators
 def failing_rows_command(
-    check: str, limit: Annotated[int, typer.Option(help="How many rows.")] = 20
+    check: str, limit: Annotated[int, typer.Option(min=1, help="How many rows.")] = 20
 ) -> None:
     """Run the query of a failed check against what was built but not published."""
     settings = Settings()
-    query = _audit_query(settings, check) or transform.compiled_sql(settings, check)
+    query = publish.audit_query(settings, check) or transform.compiled_sql(settings, check)
     try:
         with duckdb.connect(str(settings.warehouse), read_only=True) as connection:
             connection.execute(f"attach {literal(str(settings.marts))} as marts (read_only)")
             _print_rows(f"select * from ({query.strip().rstrip(';')}) limit {limit}", connection)
     except duckdb.IOException as error:
         raise KehuError(f"the warehouse can not be read now: {error}") from None
-
-
-def _audit_query(settings: Settings, check: str) -> str | None:
-    for name, path in settings.suite_files().items():
-        for expectation in json.loads(path.read_text())["expectations"]:
-            if "." in name and expectation["meta"]["id"] == check:
-                query: str = expectation["kwargs"]["unexpected_rows_query"]
-                qualified = query.replace("{batch}", name)
-                for schema in ("core", "marts"):
-                    qualified = qualified.replace(f" {schema}.", f" marts.{schema}.")
-                return qualified
-    return None
+    except duckdb.Error as error:  # of another version, or never built
+        raise KehuError(f"{check}: its query can not be run on what was built: {error}") from None
 
 
 @app.command("query")
@@ -695,7 +651,11 @@ def query_command(
     """Run SQL against the published marts, read-only."""
     if (sql is None) == (file is None):
         raise KehuError("give either SQL or --file FILE")
-    _ask_marts(sql if sql is not None else Path(str(file)).read_text(encoding="utf-8"))
+    try:
+        query = file.read_text(encoding="utf-8-sig") if file is not None else str(sql)
+    except UnicodeDecodeError:
+        raise KehuError(f"{file}: is not UTF-8; save it as UTF-8") from None
+    _ask_marts(query)
 
 
 def _ask_marts(query: str) -> None:
@@ -716,16 +676,14 @@ def ask_command(number: Annotated[int | None, typer.Argument()] = None) -> None:
     found = read_questions(Settings().project)
     if number is None:
         for question in found.values():
-            out.print(
-                f"{question.number:>2}  {question.title}\n    {question.title_zh}", highlight=False
-            )
+            say(f"{question.number:>2}  {question.title}\n    {question.title_zh}")
         return
     if number not in found:
         raise KehuError(f"no question {number}; there are {', '.join(map(str, found))}")
     question = found[number]
-    out.print(f"{question.title}\n{question.title_zh}\nMind: {question.trap}", highlight=False)
+    say(f"{question.title}\n{question.title_zh}\nMind: {question.trap}")
     _ask_marts(question.sql)
-    out.print(question.sql, highlight=False, markup=False, soft_wrap=True)
+    say(question.sql)
 
 
 @app.command("init")
@@ -736,16 +694,12 @@ def init_command(
     """Set up a company's own folder: contracts with comments, landing folders, settings."""
     made = init(folder)
     for name in made.written:
-        out.print(f"wrote  {name}", highlight=False)
+        say(f"wrote  {name}")
     if made.kept:
-        out.print(
-            f"{len(made.kept)} things were there already and are as they were", highlight=False
-        )
-    out.print(
+        say(f"{len(made.kept)} things were there already and are as they were")
+    say(
         f"now: cd {folder}; kehu feed check FILE; drop files into landing/<feed>/; "
-        "kehu night --as-of DATE",
-        highlight=False,
-        soft_wrap=True,
+        "kehu night --as-of DATE"
     )
 
 
@@ -755,9 +709,8 @@ def contracts_command() -> None:
     """Check the contracts of all feeds."""
     for contract in read_contracts(Settings().contracts).values():
         required = sum(c.required for c in contract.columns.values())
-        out.print(
-            f"{contract.feed:<16} {contract.grain}; {len(contract.columns)} columns, {required} required",
-            highlight=False,
+        say(
+            f"{contract.feed:<16} {contract.grain}; {len(contract.columns)} columns, {required} required"
         )
 
 

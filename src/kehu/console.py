@@ -9,6 +9,7 @@ from typing import ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from kehu.errors import KehuError
 from kehu.machine import faults_told
@@ -16,6 +17,13 @@ from kehu.machine import faults_told
 # not a terminal, as in a log: no guess of 80 columns, tables as wide as they need
 out = Console(width=None if sys.stdout.isatty() else 120)
 err = Console(stderr=True, width=None if sys.stderr.isatty() else 120)
+
+
+def say(text: str, label: str = "", style: str = "yellow") -> None:
+    """Print a line as it is, `label` before it in `style`; a [bracket] in it is data and no markup."""
+    line = Text.assemble((label, style), " " if label and text else "", text)
+    out.print(line, soft_wrap=True)
+
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -8,18 +8,15 @@ from typing import Annotated
 import duckdb
 import typer
 from rich.table import Table
+from rich.text import Text
 
-from kehu.console import for_operators, out
+from kehu.console import for_operators, out, say
 from kehu.extract.typing import literal
 from kehu.feed_check import Checked, check
 from kehu.feeds import read_contracts
 from kehu.settings import Settings
 
 feed_app = typer.Typer(help="Feeds: do files fit, and how do they stand.", no_args_is_help=True)
-
-
-def _say(text: str) -> None:
-    out.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 @feed_app.command("check")
@@ -39,32 +36,33 @@ def check_command(
 
 def print_checked(checked: Checked) -> None:
     """What was found, the worst first."""
-    _say(f"{checked.path}: feed {checked.feed}, because {checked.why}")
-    _say(f"  {checked.what}; {checked.rows_in:,} rows, {checked.rows_accepted:,} of them fit")
+    say(f"{checked.path}: feed {checked.feed}, because {checked.why}")
+    say(f"  {checked.what}; {checked.rows_in:,} rows, {checked.rows_accepted:,} of them fit")
     header = checked.header
     renamed = [f"{h} = {c}" for h, c in header.known.items() if h != c]
-    _say(f"  {len(header.known)} columns known" + (f": {', '.join(renamed)}" if renamed else ""))
+    say(f"  {len(header.known)} columns known" + (f": {', '.join(renamed)}" if renamed else ""))
     for name, guess in header.unknown.items():
         told = f"; add it to aliases of {guess} if it means that" if guess else "; it is not read"
-        _say(f"  unknown column {name!r}{told}")
+        say(f"  unknown column {name!r}{told}")
     if header.missing:
-        _say(f"  required columns missing: {', '.join(header.missing)}")
+        say(f"  required columns missing: {', '.join(header.missing)}")
     if header.absent:
-        _say(f"  optional columns absent, so they stay empty: {', '.join(header.absent)}")
+        say(f"  optional columns absent, so they stay empty: {', '.join(header.absent)}")
     for repair, count in checked.repairs.items():
-        _say(f"  repaired, as the contract says: {repair} in {count:,} rows")
+        say(f"  repaired, as the contract says: {repair} in {count:,} rows")
     for kind, count in checked.skipped.items():
-        _say(f"  left out, no records: {count:,} x {kind}")
+        say(f"  left out, no records: {count:,} x {kind}")
     for difference in checked.differences:
         value = "" if difference.value is None else f" {difference.value!r}"
-        _say(f"  {difference.count:,} rows break {difference.rule} ({difference.expected})")
-        _say(f"      such as line {difference.line}:{value or ' an empty cell'}")
-        _say(f"      to do: {difference.advice}")
+        say(f"  {difference.count:,} rows break {difference.rule} ({difference.expected})")
+        say(f"      such as line {difference.line}:{value or ' an empty cell'}")
+        say(f"      to do: {difference.advice}")
     for warning in checked.warnings:
-        _say(f"  warning: {warning}")
+        say(f"  warning: {warning}")
     if checked.refused:
-        _say(f"  would be refused: {checked.refused}")
-    out.print("[bold green]fits[/]" if checked.fits else "[bold red]does not fit[/]")
+        say(f"  would be refused: {checked.refused}")
+    label, style = ("fits", "bold green") if checked.fits else ("does not fit", "bold red")
+    say("", label, style)
 
 
 @feed_app.command("list")
@@ -87,5 +85,5 @@ def list_command() -> None:
     for name in names:
         table.add_column(name, overflow="fold")
     for feed in read_contracts(settings.contracts):
-        table.add_row(feed, *states.get(feed, ("0", "never", "", "", "", "")))
+        table.add_row(*map(Text, [feed, *states.get(feed, ("0", "never", "", "", "", ""))]))
     out.print(table)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kehu import night
-from kehu.console import out
+from kehu.console import say
 from kehu.errors import KehuError
 
 _SHOWN = 20
@@ -18,18 +18,18 @@ def print_waiting() -> None:
     try:
         new, left = night.waiting()
     except KehuError as error:
-        out.print(f"[red]landing[/] {error}", highlight=False, soft_wrap=True)
+        say(str(error), "landing", "red")
         return
     if new:
-        out.print(f"waiting for the next night: {len(new):,} files", highlight=False)
+        say(f"waiting for the next night: {len(new):,} files")
         _print_list(new)
     if left:
-        out.print(f"[yellow]ignored[/] {len(left):,} files", highlight=False)
+        say(f"{len(left):,} files", "ignored")
         _print_list([f"{path}: {reason}" for path, reason in left])
 
 
 def _print_list(lines: list[str]) -> None:
     for line in lines[:_SHOWN]:
-        out.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+        say(f"  {line}")
     if len(lines) > _SHOWN:
-        out.print(f"  ... and {len(lines) - _SHOWN:,} more", highlight=False)
+        say(f"  ... and {len(lines) - _SHOWN:,} more")

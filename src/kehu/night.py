@@ -29,14 +29,14 @@ from kehu.clock import now
 from kehu.collect import collect_feed
 from kehu.errors import CheckFailed, KehuError, Locked, SourceFailed, TargetFailed
 from kehu.extract import delivery as deliveries
-from kehu.extract.batch import extract_all, folder_of, read_meta
+from kehu.extract.batch import alone, extract_all, folder_of, read_meta
 from kehu.extract.delivery import Delivery, Left
 from kehu.extract.landing import StillWritten
 from kehu.extract.typing import literal
 from kehu.feeds import GROUPS, Contract, read_contracts
 from kehu.files import write_atomically
 from kehu.gate.expect import CheckResult
-from kehu.gate.judge import judge
+from kehu.gate.judge import judge, waivable
 from kehu.gate.rulebook import write_rulebook
 from kehu.journal import note, step
 from kehu.serve import run as serving
@@ -61,10 +61,22 @@ def _feeds(contracts: dict[str, Contract], group: str) -> list[str]:
     return [c.feed for c in sorted(chosen, key=lambda c: (order[c.group], c.feed))]
 
 
+def _folder_name(settings: Settings, run_id: str) -> Path:
+    return settings.runs / run_id.replace("/", "_").replace(":", "")
+
+
 def _folder(settings: Settings, run_id: str) -> Path:
-    folder = settings.runs / run_id.replace("/", "_").replace(":", "")
+    folder = _folder_name(settings, run_id)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def known_run(run_id: str) -> str:
+    """The run, where `plan` has made it; KehuError where there is none of that name."""
+    settings = Settings()
+    if not run_id or not _folder_name(settings, run_id).is_dir():
+        raise KehuError(f"no run {run_id!r}; `kehu extract` makes one and prints its name")
+    return run_id
 
 
 def _reference(settings: Settings, name: str) -> str | None:
@@ -297,11 +309,8 @@ def gate(group: str, as_of: date, run_id: str) -> dict[str, Any]:
     settings = Settings()
     contracts = read_contracts(settings.contracts)
     with step(settings, run_id, f"gate:{group}") as facts:
-        batches = {
-            d["batch_id"]: folder_of(settings, d["feed"], d["batch_id"])
-            for d in _extracted(settings, group, run_id)
-            if not d["skipped"]
-        }
+        fresh = [d for d in _extracted(settings, group, run_id) if not d["skipped"]]
+        batches = {d["batch_id"]: folder_of(settings, d["feed"], d["batch_id"]) for d in fresh}
         waivers = {b: deliveries.card_of(settings, b).waivers for b in batches}
         verdicts, general = judge(
             settings,
@@ -322,14 +331,21 @@ def gate(group: str, as_of: date, run_id: str) -> dict[str, Any]:
             ),
         )
         refused = [v for v in verdicts if not v.passed]
-        warned = [r for r in general if not r.success] + [
-            r for v in verdicts for r in v.results if not r.success and r.severity == "warning"
+        warned = [("", r) for r in general if not r.success]
+        paths = {d["batch_id"]: f"{d['path']}: " for d in fresh}
+        warned += [
+            (paths[v.batch_id], r)
+            for v in verdicts
+            for r in v.results
+            if not r.success and r.severity == "warning"
         ]
         facts |= {"judged": len(verdicts), "refused": len(refused), "warnings": len(warned)}
     return {
         "judged": len(verdicts),
         "refused": [v.message for v in refused],
-        "warnings": [f"{r.check_id}: {r.description}; found: {r.observed}" for r in warned],
+        "warnings": [
+            f"{where}{r.check_id}: {r.description}; found: {r.observed}" for where, r in warned
+        ],
         "checks": sum(r.success for r in general),
     }
 
@@ -339,7 +355,10 @@ def load(group: str, run_id: str) -> dict[str, Any]:
     settings = Settings()
     contracts = read_contracts(settings.contracts)
     folder = _folder(settings, run_id)
-    judged = json.loads((folder / f"{group}-gate.json").read_text())
+    path = folder / f"{group}-gate.json"
+    if not path.exists():
+        raise KehuError(f"run {run_id} was not judged yet: kehu gate {run_id} --as-of DATE")
+    judged = json.loads(path.read_text())
     results: list[loading.Loaded] = []
     with (
         step(settings, run_id, f"load:{group}") as facts,
@@ -671,14 +690,23 @@ def _again(settings: Settings, found: list[Delivery], batches: list[str]) -> lis
 
 
 def waive(batch: str, checks: list[str], reason: str, who: str) -> None:
-    """Let a batch pass the named critical checks from now on; who, when and why stay in the archive."""
+    """Let a batch pass the named critical checks from now on; who, when and why stay in the archive.
+
+    KehuError where a check is none that judges batches of the feed.
+    """
     settings = Settings()
-    card = deliveries.card_of(settings, batch)
-    card.waivers += [
-        deliveries.Waiver(check=c, who=who, at=now(settings).replace(microsecond=0), reason=reason)
-        for c in checks
-    ]
-    deliveries.write_card(card)
+    with alone(settings, batch):
+        card = deliveries.card_of(settings, batch)
+        known = waivable(settings, card.delivery.feed)
+        for check in checks:
+            if check not in known:
+                raise KehuError(
+                    f"no check {check!r} can be waived for {card.delivery.feed}; there are "
+                    f"{', '.join(known)}"
+                )
+        at = now(settings).replace(microsecond=0)
+        card.waivers += [deliveries.Waiver(check=c, who=who, at=at, reason=reason) for c in checks]
+        deliveries.write_card(card)
 
 
 def rebuild(as_of: date, progress: Progress | None = None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,9 +49,7 @@ HEADLINES = {
 
 def audit(settings: Settings) -> list[CheckResult]:
     """Great Expectations on what would be published; CheckFailed where a critical one fails."""
-    suites = {
-        name: read_suite(path) for name, path in settings.suite_files().items() if "." in name
-    }
+    suites = _suites(settings)
     folder = settings.home / "gx"
     folder.mkdir(parents=True, exist_ok=True)
     opened_as = folder / ANOTHER_NAME
@@ -70,6 +69,23 @@ def audit(settings: Settings) -> list[CheckResult]:
             )
         )
     return results
+
+
+def _suites(settings: Settings) -> dict[str, list[dict[str, Any]]]:
+    """The expectations on what would be published, by table; the other suites are of feeds."""
+    return {name: read_suite(path) for name, path in settings.suite_files().items() if "." in name}
+
+
+def audit_query(settings: Settings, check: str) -> str | None:
+    """The query of an audit's check over a file attached as `marts`; None where no check has that id."""
+    for table, expectations in _suites(settings).items():
+        for expectation in expectations:
+            if expectation["meta"]["id"] == check:
+                query: str = expectation["kwargs"]["unexpected_rows_query"].replace(
+                    "{batch}", table
+                )
+                return re.sub(r"\b(?<!\.)(core|marts)\.", r"marts.\1.", query)
+    return None
 
 
 def publish(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from kehu import quality_report
-from kehu.console import for_operators, out
+from kehu.console import for_operators, say
 from kehu.errors import KehuError
 from kehu.publish import current_manifest
 from kehu.settings import Settings
@@ -30,4 +30,4 @@ def quality_command(
         day = date.fromisoformat(manifest["as_of_date"])
     else:
         raise KehuError("nothing is published yet, so name the night: --as-of DATE")
-    out.print(str(quality_report.write(settings, day)), highlight=False, soft_wrap=True)
+    say(str(quality_report.write(settings, day)))

@@ -9,9 +9,10 @@ import duckdb
 import pyarrow as pa
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from kehu.collect import bound_query, collect_feed, column_of, is_utc, since_of
-from kehu.console import for_operators, out
+from kehu.console import for_operators, out, say
 from kehu.database import find_database, run_query
 from kehu.errors import KehuError, SourceFailed
 from kehu.extract.typing import quoted, text_of, typed
@@ -63,21 +64,21 @@ def _check(settings: Settings, contract: Contract, source: Source) -> None:
     query = f"select * from (\n{bound_query(source, since)}\n) as q limit {SAMPLE}"
     with run_query(settings, database, query, SAMPLE, lambda n: is_utc(contract, n)) as rows:
         table = pa.Table.from_batches(list(rows), rows.schema)
-    out.print(f"[bold]{contract.feed}[/] from {database}: {table.num_rows} sample rows")
+    say(f"from {database}: {table.num_rows} sample rows", contract.feed, "bold")
     shown = Table("column of the query", "of the contract", "type", "sample")
     wrong = _not_of_their_type(settings, contract, table)
     for name in table.column_names:
         column = contract.headers.get(normalise_header(name))
         if column is None:
-            shown.add_row(name, "[yellow]unknown[/]", "", "(not shown)")
+            shown.add_row(Text(name), Text("unknown", "yellow"), "", "(not shown)")
             continue
         promised = contract.columns[column]
         values = [v for v in table[name].to_pylist() if v is not None]
         told = "(personal)" if promised.pii else " | ".join(dict.fromkeys(values))
-        fits = promised.type
+        fits = Text(promised.type)
         if name in wrong:
-            fits = f"[red]not {promised.type}: {wrong[name]} of {table.num_rows}[/]"
-        shown.add_row(name, column, fits, told)
+            fits = Text(f"not {promised.type}: {wrong[name]} of {table.num_rows}", "red")
+        shown.add_row(Text(name), column, fits, Text(told))
     out.print(shown)
     missing = [
         name
@@ -97,7 +98,7 @@ def _check(settings: Settings, contract: Contract, source: Source) -> None:
             "quarantine; cast them in the query"
         )
     if not table.num_rows:
-        out.print("[yellow]no row[/]: the columns fit, no value could be looked at")
+        say("the columns fit, no value could be looked at", "no row:")
 
 
 def _not_of_their_type(settings: Settings, contract: Contract, table: pa.Table) -> dict[str, int]:
@@ -137,11 +138,9 @@ def collect_command(
         except SourceFailed as error:
             failed.append(str(error))
             continue
-        out.print(
+        say(
             f"{contract.feed}: {result.rows:,} rows since {result.since or 'the beginning'} in "
-            f"{result.seconds} s: {result.path or 'nothing to take in'}",
-            highlight=False,
-            soft_wrap=True,
+            f"{result.seconds} s: {result.path or 'nothing to take in'}"
         )
     if failed:
         raise SourceFailed("\n".join(failed))

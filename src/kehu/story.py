@@ -12,7 +12,7 @@ from kehu import corrections, warehouse
 from kehu.errors import KehuError
 from kehu.extract import correct
 from kehu.extract.batch import folder_of, read_meta
-from kehu.extract.delivery import Archived, Manifest, card_of, cards
+from kehu.extract.delivery import Archived, Manifest, card_of, cards, find_card
 from kehu.settings import Settings
 
 _SHOWN = 10
@@ -53,7 +53,7 @@ def _find(
     settings: Settings, connection: duckdb.DuckDBPyConnection, named: str
 ) -> tuple[str, list[str]]:
     """The batch, and the earlier ones that came under the same path."""
-    if next(settings.archive.glob(f"*/??/{named}.json"), None) is not None:
+    if find_card(settings, named) is not None:
         return named, []
     path = named.removeprefix("./")
     path = path.removeprefix(f"{settings.landing.name}/") if "/" in path else path

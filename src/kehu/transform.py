@@ -321,14 +321,19 @@ def _read(
 
 
 def compiled_sql(settings: Settings, test: str) -> str:
-    """The query of a dbt test as it last ran."""
+    """The query of a dbt test as it last ran; KehuError where its name, or the beginning of it, is of none
+    or of several.
+    """
     outcome = outcome_of(settings)
     if not outcome.exists():
         raise KehuError("nothing was built yet; `kehu night --as-of DATE` builds")
     tests = json.loads(outcome.read_text())["tests"]
-    found = next((t for t in tests if t["name"].startswith(test)), None)
-    if found is None:
-        raise KehuError(f"no dbt test is named {test!r}")
+    alike = [t for t in tests if t["name"].startswith(test)]
+    alike = [t for t in alike if t["name"] == test] or alike
+    if len(alike) != 1:
+        told = f"several: {', '.join(t['name'] for t in alike[:5])} ..." if alike else "none"
+        raise KehuError(f"of the dbt tests, the name {test!r} begins {told}")
+    [found] = alike
     root = settings.home / "dbt" / "target" / "compiled" / "kehu"
     path = next(root.rglob(Path(found["path"]).name), None)
     if path is None:

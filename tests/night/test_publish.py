@@ -13,9 +13,11 @@ import duckdb
 import pytest
 from history import LAST, Drop
 from nights import marts_of, run
+from typer.testing import CliRunner
 
 from kehu import lineage, publish, transform
 from kehu import night as steps
+from kehu.cli import app
 from kehu.settings import Settings
 
 pytestmark = pytest.mark.nights
@@ -135,6 +137,19 @@ def test_a_failed_check_keeps_yesterday(home: Path, tmp_path: Path) -> None:
     assert marts_of(home).resolve() == before
     status = run(home, tmp_path / "landing", "status").stdout
     assert "assert_nothing_sold" in status.replace("\n", "")
+
+
+def test_the_rows_of_each_check_of_the_audit_can_be_asked_for(home: Path) -> None:
+    checks = [
+        expectation["meta"]["id"]
+        for table, path in Settings().suite_files().items()
+        if "." in table
+        for expectation in json.loads(path.read_text())["expectations"]
+    ]
+    assert len(checks) > 30
+    for check in checks:
+        shown = CliRunner().invoke(app, ["failing-rows", check])
+        assert shown.exit_code == 0, f"{check}: {shown.output}"
 
 
 def test_rollback_pins_until_publish(home: Path) -> None:

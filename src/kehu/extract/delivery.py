@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import glob
 import hashlib
 import json
 import os
@@ -443,10 +444,15 @@ def read_card(path: Path) -> Archived:
 
 def card_of(settings: Settings, batch: str) -> Archived:
     """The card of one batch; KehuError where no such batch ever arrived."""
-    found = next(settings.archive.glob(f"*/??/{batch}.json"), None)
+    found = find_card(settings, batch)
     if found is None:
         raise KehuError(f"no batch {batch!r} in the archive; `kehu status --batches` lists them")
     return read_card(found)
+
+
+def find_card(settings: Settings, batch: str) -> Path | None:
+    """Where the card of a batch lies, None where no such batch ever arrived."""
+    return next(settings.archive.glob(f"*/??/{glob.escape(batch)}.json"), None)
 
 
 def write_card(card: Archived) -> None:

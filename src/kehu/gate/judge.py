@@ -15,7 +15,7 @@ from kehu.extract.delivery import Waiver
 from kehu.extract.typing import literal, quoted
 from kehu.feeds import Contract
 from kehu.files import write_atomically
-from kehu.gate.expect import CheckResult, Judged, validate_feeds
+from kehu.gate.expect import CheckResult, Judged, read_suite, validate_feeds
 from kehu.gate.rules import Split, split, wrong_totals
 from kehu.settings import Settings
 
@@ -171,6 +171,15 @@ def _judge_share(verdict: Verdict, meta: BatchMeta, contract: Contract) -> None:
             f"{meta.path}: {rejected} of {rows} rows are rejected "
             f"({rejected / rows:.1%}, limit {contract.reject_limit:.1%})",
         )
+
+
+def waivable(settings: Settings, feed: str) -> list[str]:
+    """The checks that an operator can let a batch of the feed pass; `held` is one of the load."""
+    suite = settings.suite_files().get(feed)
+    critical = (
+        [e["meta"]["id"] for e in read_suite(suite) if e["severity"] == "critical"] if suite else []
+    )
+    return ["held", "reject_limit", "total_line", *critical]
 
 
 def _fail(verdict: Verdict, meta: BatchMeta, check: str, message: str) -> None:
