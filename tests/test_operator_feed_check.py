@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,48 @@ def test_what_is_no_table_is_told_plainly(house: House, name: str) -> None:
     assert result.exit_code == 1
     assert isinstance(result.exception, SystemExit)
     assert told in result.output.replace("\n", " ")
+
+
+UNREAD: dict[str, tuple[bytes, str]] = {
+    "gone.csv.gz": (b"not packed", "gone.csv.gz: can not be read: Not a gzipped file"),
+    "blank.csv": (b"\n\n", "blank.csv: is empty"),
+    "tabs.csv": (b"store_code\tname\n", "is divided by tabs, not by commas"),
+    "twice.csv": (b"store_code,store_code\n", "both mean store_code; deliver one of them"),
+    "text.xlsx": (b"store_code", "is no workbook; if it is delimited text"),
+    "cut.parquet": (b"PAR1", "is not a whole Parquet file"),
+    "long.csv": (b"store_code,name\n1," + b"x" * (5 << 20) + b"\n", "4 MB at the most"),
+}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_why_the_feed_of_a_file_can_not_be_told(house: House, name: str) -> None:
+    content, told = UNREAD[name]
+    file = written(house, "", name)
+    file.write_bytes(content)
+    with pytest.raises(KehuError) as caught:
+        checked(house, file)
+    assert told in str(caught.value)
+    assert "--feed NAME (complaint, " in str(caught.value)
+    assert "kehu replay" not in str(caught.value)
+
+
+def test_a_pipe_is_no_file(house: House, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(KehuError, match="is no ordinary file"):
+        checked(house, tmp_path / "pipe.csv")
+
+
+@pytest.mark.usefixtures("no_suites")
+def test_long_values_and_many_columns_are_cut_short(house: House) -> None:
+    runner = CliRunner()
+    file = written(house, "[" * 5_000 + "\n", "store/deep.jsonl")
+    told = runner.invoke(app, ["feed", "check", str(file)]).output
+    assert "write one JSON object in each line" in told
+    assert len(told) < 2_000
+    file = written(house, ",".join(f"c{i}" for i in range(300)) + "\n", "store/wide.csv")
+    told = runner.invoke(app, ["feed", "check", str(file)]).output
+    assert "... and 280 more unknown columns" in told
+    assert "c49 and 250 more. Add the column" in told
 
 
 def test_a_folder_and_a_feed_that_is_none_are_told(house: House, tmp_path: Path) -> None:

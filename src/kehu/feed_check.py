@@ -26,7 +26,7 @@ from kehu.extract.reader import DAMAGED
 from kehu.extract.repair import write_rows
 from kehu.extract.typing import literal, quoted
 from kehu.feeds import NORMALISE, Column, Contract, normalise_header
-from kehu.gate.judge import Verdict, judge
+from kehu.gate.judge import judge
 from kehu.settings import Settings
 
 # what a file is that is no table, by its first bytes
@@ -118,6 +118,8 @@ def _require_table(file: Path) -> None:
     """KehuError for what can not be a table: says what it is instead."""
     if file.is_dir():
         raise KehuError(f"{file}: is a folder; name one file in it")
+    if file.exists() and not file.is_file():  # to open a pipe is to wait for its other end
+        raise KehuError(f"{file}: is no ordinary file")
     try:
         with file.open("rb") as stream:
             head = stream.read(4096)
@@ -168,21 +170,24 @@ def _feed_of(settings: Settings, contracts: dict[str, Contract], file: Path) -> 
     if len(named) == 1:
         return named[0], "the contract's `files` match its name"
     best: tuple[float, int, str] = (0.0, 0, "")
+    refused: list[str] = []
     for contract in [contracts[name] for name in named] or list(contracts.values()):
-        header = _header_of(settings, contract, file)
+        try:
+            header = _header_of(settings, contract, file)
+        except FileRefused as error:
+            refused.append(_without_commands(str(error)))
+            continue
         found = {contract.headers.get(normalise_header(h)) for h in header} - {None}
         required = {n for n, c in contract.columns.items() if c.required}
         best = max(best, (len(found & required) / len(required), len(found), contract.feed))
     if not best[1]:
-        raise KehuError(
-            f"{file}: no contract knows any of its columns; say which feed it is: --feed NAME "
-            f"({', '.join(contracts)})"
-        )
+        told = f"{file}: no contract knows any of its columns" if not refused else refused[0]
+        raise KehuError(f"{told}; say which feed it is: --feed NAME ({', '.join(contracts)})")
     return best[2], f"its header fits best ({best[1]} columns known)"
 
 
 def _header_of(settings: Settings, contract: Contract, file: Path) -> list[str]:
-    """The header as this contract's reader sees it; [] where it can not be read."""
+    """The header as this contract's reader sees it; FileRefused where it can not be read."""
     folder = settings.home / "header"
     shutil.rmtree(folder, ignore_errors=True)
     meta = BatchMeta(
@@ -197,8 +202,8 @@ def _header_of(settings: Settings, contract: Contract, file: Path) -> list[str]:
     )
     try:
         return batches.write_texts(settings, contract, meta, folder).header
-    except (FileRefused, *DAMAGED):
-        return []
+    except DAMAGED as error:
+        raise FileRefused("unreadable", f"{file.name}: can not be read: {error}") from None
 
 
 def _checked(
@@ -227,7 +232,7 @@ def _checked(
         ],
     )
     if not verdict.passed:
-        checked.refused = _without_commands(meta, verdict)
+        checked.refused = _without_commands(verdict.message)
     if verdict.split is not None:
         with batches.scratch(settings) as connection:
             checked.differences = _differences(connection, settings, contract, meta, folder)
@@ -238,9 +243,8 @@ def _checked(
     return checked
 
 
-def _without_commands(meta: BatchMeta, verdict: Verdict) -> str:
-    """The refusal, without what to do about a batch: there is none of this file."""
-    text = verdict.message
+def _without_commands(text: str) -> str:
+    """A refusal without what to do about a batch: there is none of this file."""
     for told in (". See the rows: kehu", ", then: kehu replay"):
         text = text.partition(told)[0]
     return text
@@ -384,6 +388,8 @@ def _advice(
             )
         case "range" | "pattern":
             return f"mend the source, or widen the {kind} of {column} in {where}"
+        case "record" if meta.format == "jsonl":
+            return "write one JSON object in each line, such as " + '{"column": "value"}'
         case "record":
             return "double the quotes inside values, and quote values that hold the delimiter"
         case "duplicate":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,8 @@ from kehu.extract.typing import literal
 from kehu.feed_check import Checked, check
 from kehu.feeds import read_contracts
 from kehu.settings import Settings
+
+_SHOWN, _LONGEST = 20, 200  # unknown columns; characters of a value
 
 feed_app = typer.Typer(help="Feeds: do files fit, and how do they stand.", no_args_is_help=True)
 
@@ -34,6 +37,10 @@ def check_command(
         raise typer.Exit(1)
 
 
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
 def print_checked(checked: Checked) -> None:
     """What was found, the worst first."""
     say(f"{checked.path}: feed {checked.feed}, because {checked.why}")
@@ -41,9 +48,11 @@ def print_checked(checked: Checked) -> None:
     header = checked.header
     renamed = [f"{h} = {c}" for h, c in header.known.items() if h != c]
     say(f"  {len(header.known)} columns known" + (f": {', '.join(renamed)}" if renamed else ""))
-    for name, guess in header.unknown.items():
+    for name, guess in islice(header.unknown.items(), _SHOWN):
         told = f"; add it to aliases of {guess} if it means that" if guess else "; it is not read"
-        say(f"  unknown column {name!r}{told}")
+        say(f"  unknown column {_short(name)!r}{told}")
+    if len(header.unknown) > _SHOWN:
+        say(f"  ... and {len(header.unknown) - _SHOWN:,} more unknown columns")
     if header.missing:
         say(f"  required columns missing: {', '.join(header.missing)}")
     if header.absent:
@@ -53,7 +62,7 @@ def print_checked(checked: Checked) -> None:
     for kind, count in checked.skipped.items():
         say(f"  left out, no records: {count:,} x {kind}")
     for difference in checked.differences:
-        value = "" if difference.value is None else f" {difference.value!r}"
+        value = "" if difference.value is None else f" {_short(difference.value)!r}"
         say(f"  {difference.count:,} rows break {difference.rule} ({difference.expected})")
         say(f"      such as line {difference.line}:{value or ' an empty cell'}")
         say(f"      to do: {difference.advice}")

@@ -555,7 +555,7 @@ def _match_header(contract: Contract, meta: BatchMeta, header: list[str]) -> dic
         raise FileRefused(
             "header",
             f"{meta.path}: line {meta.header_line}: required column(s) missing: "
-            f"{', '.join(missing)}; the file has {', '.join(header)}. Add the column, or name its "
+            f"{', '.join(missing)}; the file has {_listed(header)}. Add the column, or name its "
             f"header as an alias in expectations/feeds/{contract.feed}.yml, then: "
             f"kehu replay {meta.batch_id}",
         )
@@ -563,11 +563,16 @@ def _match_header(contract: Contract, meta: BatchMeta, header: list[str]) -> dic
         raise FileRefused(
             "header",
             f"{meta.path}: line {meta.header_line}: column(s) that the contract does not know: "
-            f"{', '.join(meta.unknown_columns)} (drift: freeze). Add them to "
+            f"{_listed(meta.unknown_columns)} (drift: freeze). Add them to "
             f"expectations/feeds/{contract.feed}.yml, then: kehu replay {meta.batch_id}",
         )
     meta.absent_columns = [n for n in contract.columns if n not in present]
     return present
+
+
+def _listed(names: list[str], most: int = 50) -> str:
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def raw_texts(

@@ -6,6 +6,7 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 import pyarrow.fs as pafs
@@ -86,14 +87,17 @@ class Landing:
                 try:
                     relative = path.relative_to(root).as_posix()
                     relative.encode()
-                    stat = path.stat()
+                    state = path.stat()
                 except UnicodeEncodeError:
                     shown = os.fsencode(relative).decode("gb18030", "replace")
                     unreadable.append((shown, "its name is not UTF-8 on this machine; rename it"))
                 except FileNotFoundError:
                     continue  # moved away between listing and looking, or a link to nowhere
                 else:
-                    found.append(Landed(relative, str(path), stat.st_size, stat.st_mtime_ns))
+                    if not S_ISREG(state.st_mode):  # to open a pipe is to wait for its other end
+                        unreadable.append((relative, "it is no ordinary file"))
+                        continue
+                    found.append(Landed(relative, str(path), state.st_size, state.st_mtime_ns))
         return found, unreadable
 
     def _listed(self) -> list[Landed]:

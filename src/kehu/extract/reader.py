@@ -238,6 +238,8 @@ class DelimitedFile:
                 if len(self.broken.texts) > MOST_BROKEN_LINES
                 else f"can not be read as delimited text: {error}"
             )
+            if "straddling" in told:
+                told += f" A record takes {BLOCK >> 20} MB at the most: is a quote not closed?"
             raise FileRefused("unreadable", f"{self._name}: {told}") from None
         finally:
             stream.close()
