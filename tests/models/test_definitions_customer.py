@@ -11,13 +11,10 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 import random
 import re
 import shutil
 import statistics
-import subprocess
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -32,10 +29,10 @@ import duckdb
 import pyarrow as pa
 import pytest
 import yaml
+from dbt_marts import ROOT, read, run_dbt
 
 from kehu.score.store import make_tables
 
-ROOT = Path(__file__).resolve().parents[2]
 FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(9999, 12, 31)
 START, LATEST = date(2019, 1, 1), date(2021, 6, 15)
 DAY = timedelta(days=1)
@@ -315,34 +312,14 @@ def write_core(history: History, marts: Path, latest: date = LATEST) -> None:
 
 
 def dbt_build(home: Path, *arguments: str) -> None:
-    env = os.environ | {
-        "DBT_PROFILES_DIR": str(ROOT / "dbt_project"),
-        "KEHU_WAREHOUSE": str(home / "warehouse.duckdb"),
-        "KEHU_MARTS": str(home / "marts.duckdb"),
-        "KEHU_MEMORY_LIMIT": "1GB",
-        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-    }
-    done = subprocess.run(
-        [
-            str(Path(sys.executable).with_name("dbt")), "build", *arguments,
-            "--resource-type", "model", "--resource-type", "seed",
-            "--select", "rfm_segment_map", "churn_reason", *BUILT,
-            "int_customer_value__ranked", "int_rfm__scored", "int_potential__estimated",
-            "int_behaviour__indexed", "int_loyalty__typed", "int_churn_reason__collected",
-            "mart_customer_value", "mart_loyalty", "mart_churn", "mart_churn_rate",
-            "--vars", f"{{as_of_date: '{LATEST}'}}",
-            "--target-path", str(home / "target"), "--log-path", str(home / "logs"),
-        ],
-        cwd=ROOT, env=env, capture_output=True, text=True, check=False,
+    run_dbt(
+        home, LATEST, "build", *arguments,
+        "--resource-type", "model", "--resource-type", "seed",
+        "--select", "rfm_segment_map", "churn_reason", *BUILT,
+        "int_customer_value__ranked", "int_rfm__scored", "int_potential__estimated",
+        "int_behaviour__indexed", "int_loyalty__typed", "int_churn_reason__collected",
+        "mart_customer_value", "mart_loyalty", "mart_churn", "mart_churn_rate",
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-4000:]
-
-
-def read(home: Path, query: str) -> list[dict[str, Any]]:
-    with duckdb.connect(str(home / "marts.duckdb"), read_only=True) as con:
-        result = con.execute(query)
-        names = [column[0] for column in result.description]
-        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
 # ------------------------------------------------------------------- the definitions, once again

@@ -8,25 +8,22 @@ weights, gaps and Kano classes with a second computation that follows the defini
 from __future__ import annotations
 
 import csv
-import os
 import random
 import re
-import subprocess
-import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from pathlib import Path
+from functools import partial
 from statistics import fmean, stdev
 from typing import Any
 
 import duckdb
 import pytest
+from dbt_marts import ROOT, read, run_dbt
 from scipy.stats import binomtest
 from statsmodels.stats.proportion import confint_proportions_2indep
 
-ROOT = Path(__file__).resolve().parents[2]
 D = date(2021, 6, 30)
 MAY, JUNE = date(2021, 5, 1), date(2021, 6, 1)
 STORES = {1: "S1", 2: "S2", 3: "S3", 4: "S4"}
@@ -198,7 +195,7 @@ def world() -> World:
 
 
 @pytest.fixture(scope="module")
-def ask(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
+def ask(world: World, tmp_path_factory: pytest.TempPathFactory) -> Ask:
     """A function that queries the marts which dbt built on the world."""
     home = tmp_path_factory.mktemp("satisfaction")
     duckdb.connect(str(home / "warehouse.duckdb")).close()
@@ -207,34 +204,12 @@ def ask(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]
         con.execute("begin")
         write_core(con, world)
         con.execute("commit")
-    done = subprocess.run(
-        [
-            str(Path(sys.executable).with_name("dbt")), "run",
-            "--select", "int_customer_value__ranked", "int_survey_response__judged",
-            "mart_satisfaction", "mart_servqual_item", "mart_kano", "mart_survey_quality",
-            "--vars", f"{{as_of_date: '{D}'}}",
-            "--target-path", str(home / "target"), "--log-path", str(home / "logs"),
-        ],
-        cwd=ROOT,
-        env=os.environ | {
-            "DBT_PROFILES_DIR": str(ROOT / "dbt_project"),
-            "KEHU_WAREHOUSE": str(home / "warehouse.duckdb"),
-            "KEHU_MARTS": str(home / "marts.duckdb"),
-            "KEHU_MEMORY_LIMIT": "1GB",
-            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-        },
-        capture_output=True, text=True, check=False,
+    run_dbt(
+        home, D, "run",
+        "--select", "int_customer_value__ranked", "int_survey_response__judged",
+        "mart_satisfaction", "mart_servqual_item", "mart_kano", "mart_survey_quality",
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-4000:]
-    with duckdb.connect() as con:
-        con.execute(f"attach '{home / 'marts.duckdb'}' as marts (read_only)")
-
-        def rows(query: str) -> list[dict[str, Any]]:
-            result = con.execute(query)
-            names = [column[0] for column in result.description]
-            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
-
-        yield rows
+    return partial(read, home)
 
 
 def groups(world: World, question: str, month: date) -> dict[tuple[str, str], list[int]]:

@@ -8,14 +8,12 @@ prints, cohorts, repurchase and patterns with plain Python.
 
 from __future__ import annotations
 
-import os
 import random
-import subprocess
-import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from math import exp, log
 from pathlib import Path
 from typing import Any
@@ -23,10 +21,10 @@ from typing import Any
 import duckdb
 import numpy as np
 import pytest
+from dbt_marts import read, run_dbt
 from statsmodels.duration.survfunc import SurvfuncRight, survdiff
 from statsmodels.stats.proportion import proportion_confint
 
-ROOT = Path(__file__).resolve().parents[2]
 FOREVER = date(9999, 12, 31)
 START = date(2018, 1, 1)
 MONTH_END, LATEST = date(2021, 5, 31), date(2021, 6, 15)
@@ -217,38 +215,15 @@ def counted(
 def ask(
     history: tuple[dict[date, list[Customer]], dict[str, list[Known]]],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Ask]:
+) -> Ask:
     home = tmp_path_factory.mktemp("lifecycle")
     write_core(home / "marts.duckdb", *history)
-    done = subprocess.run(
-        [
-            str(Path(sys.executable).with_name("dbt")), "run",
-            "--select", "int_relationship__begun", "int_survival__moments", "mart_lifecycle",
-            "mart_cohort", "mart_repurchase", "mart_survival",
-            "mart_survival_test",
-            "--vars", f"{{as_of_date: '{LATEST}'}}",
-            "--target-path", str(home / "target"), "--log-path", str(home / "logs"),
-        ],
-        cwd=ROOT,
-        env=os.environ | {
-            "DBT_PROFILES_DIR": str(ROOT / "dbt_project"),
-            "KEHU_WAREHOUSE": str(home / "warehouse.duckdb"),
-            "KEHU_MARTS": str(home / "marts.duckdb"),
-            "KEHU_MEMORY_LIMIT": "1GB",
-            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-        },
-        capture_output=True, text=True, check=False,
+    run_dbt(
+        home, LATEST, "run",
+        "--select", "int_relationship__begun", "int_survival__moments", "mart_lifecycle",
+        "mart_cohort", "mart_repurchase", "mart_survival", "mart_survival_test",
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-4000:]
-    with duckdb.connect() as con:
-        con.execute(f"attach '{home / 'marts.duckdb'}' as marts (read_only)")
-
-        def rows(query: str) -> list[dict[str, Any]]:
-            result = con.execute(query)
-            names = [column[0] for column in result.description]
-            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
-
-        yield rows
+    return partial(read, home)
 
 
 def durations(customers: list[Customer], at: date) -> np.ndarray[Any, Any]:
