@@ -14,7 +14,7 @@ export KEHU_HOME ?= var
 export KEHU_LANDING ?= landing
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-chain test test-nights test-airflow test-answers test-long test-faults lint metrics dirt format airflow superset test-superset superset-lock lock clean
+.PHONY: help install demo demo-chain test test-nights test-airflow test-answers test-long test-faults lint metrics dirt star patterns format airflow superset test-superset superset-lock lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -80,6 +80,12 @@ metrics: $(STAMP) ## write docs/metrics.md: columns, definitions, units, sources
 
 dirt: $(STAMP) ## write docs/dirt.md: the rules of the dirt catalogue, examples, outcomes, tests
 	@$(BIN)/python scripts/dirt.py
+
+star: $(STAMP) ## draw docs/star.svg and write the bus matrix of docs/analyst.md
+	@$(BIN)/python scripts/star.py
+
+patterns: $(STAMP) ## run the queries of docs/analyst.md on the demo, write their results beneath them
+	@$(BIN)/python scripts/patterns.py
 
 format: $(STAMP) ## let the formatters have their way
 	@$(BIN)/ruff check --fix --quiet .

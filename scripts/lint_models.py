@@ -15,7 +15,7 @@
   incremental build. A macro without such a branch is judged by the one it has.
 
 `--sqlfluff` runs sqlfluff too, with an empty warehouse for its dbt templater. `--page` holds
-docs/metrics.md against what scripts/metrics.py would write.
+docs/metrics.md, docs/dirt.md and the star of docs/analyst.md against what their scripts would write.
 """
 
 from __future__ import annotations
@@ -507,8 +507,11 @@ def digest() -> str:
 
 def page_digest() -> str:
     """A hash of what the generated pages are made of beside the models, and of the pages."""
-    metrics, dirt = _script("metrics"), _script("dirt")
-    named = (metrics.PAGE, metrics.TITLES, dirt.PAGE, "scripts/metrics.py", "scripts/dirt.py")
+    metrics, dirt, star = _script("metrics"), _script("dirt"), _script("star")
+    named = (
+        *(metrics.PAGE, metrics.TITLES, dirt.PAGE, star.PAGE, star.PICTURE),
+        *("scripts/metrics.py", "scripts/dirt.py", "scripts/star.py"),
+    )
     files = [PROJECT / name for name in named if (PROJECT / name).exists()]
     return _hash(files, repr(metrics.pytest_tests(PROJECT / "tests")) + repr(dirt.cases(PROJECT)))
 
@@ -547,6 +550,7 @@ def main(
         )
         if page:
             problems += _script("metrics").check(first) + _script("dirt").check()
+            problems += _script("star").check(first)
         if sqlfluff and not are_models_clean:
             begun = time.monotonic()
             found = run_sqlfluff(work)
