@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import altair as alt
 
 from kehu.report import sheet
@@ -266,10 +268,10 @@ def complaint_reasons_control(view: View) -> Draft:
     )
     caption = both(
         f"n = {count(total)} valid complaints in {CONTROL_DAYS} days. "
-        + (f"{count(rows[0]['n_alerts'])} alerts: {named['en']}." if alerts else "No day alerts.")
+        + (f"Alerts: {count(rows[0]['n_alerts'])} ({named['en']})." if alerts else "No day alerts.")
         + " A day alerts where its count is improbable by the mean of the same weekdays before.",
         f"{CONTROL_DAYS} 天内有效投诉 n = {count(total)} 件。"
-        + (f"预警 {count(rows[0]['n_alerts'])} 次：{named['zh']}。" if alerts else "无预警。")
+        + (f"预警 {count(rows[0]['n_alerts'])} 次（{named['zh']}）。" if alerts else "无预警。")
         + "当日数量相对此前同星期均值极不可能时预警。",
     )
 
@@ -296,7 +298,7 @@ def complaint_reasons_control(view: View) -> Draft:
             if row[column] is not None
         ]
 
-        first = min(row["received_on"] for row in rows)
+        first = view.as_of - timedelta(days=CONTROL_DAYS - 1)
         x = (
             alt.X("day:T", title=None)
             .scale(

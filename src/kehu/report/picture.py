@@ -205,7 +205,7 @@ def money(value: float | Decimal, currency: str, language: Language) -> str:
             text = f"{float(value) / step:,.1f}{letter}"
             break
     else:
-        text = f"{float(value):,.0f}"
+        text = f"{float(value):,.2f}" if size < 100 else f"{float(value):,.0f}"
     return (
         f"{currency} {text}" if language == "en" else f"{text}{CURRENCY_ZH.get(currency, currency)}"
     )

@@ -18,7 +18,7 @@ from kehu.report.picture import (
     count,
     day,
 )
-from kehu.report.value import SALES_FEEDS, nobody
+from kehu.report.value import FEW, SALES_FEEDS, nobody
 from kehu.report.words import TIERS
 
 RFM = """
@@ -43,8 +43,12 @@ select
     r.score as r_score,
     f.score as f_score,
     count(customers.r_score) as n_customers,
-    cast(avg(customers.m_score) as decimal(9, 4)) as mean_m_score,
-    cast(round(avg(customers.m_score)) as integer) as m_class,
+    case
+        when count(customers.r_score) >= {few} then cast(avg(customers.m_score) as decimal(9, 4))
+    end as mean_m_score,
+    case
+        when count(customers.r_score) >= {few} then cast(round(avg(customers.m_score)) as integer)
+    end as m_class,
     count(customers.r_score) < max(as_of.min_n) as is_small_sample,
     sum(count(customers.r_score)) over () as count_scored,
     (select count(excluded_reason) from customers) as count_excluded
@@ -60,7 +64,7 @@ order by r.score desc, f.score
 
 def rfm_heat_map(view: View) -> Draft:
     """Customers by recency and frequency, shaded by how much they spend (V8)."""
-    rows, sql = view.ask(RFM)
+    rows, sql = view.ask(RFM, few=FEW)
     draft = Draft(
         metric_ids=("V8",),
         title=both("Recency, frequency and money", "RFM 热力图：最近到店、频率与金额"),
@@ -136,8 +140,8 @@ def rfm_heat_map(view: View) -> Draft:
     notes = [
         both("Number in a cell: customers.", "格内数字：客户数。"),
         both(
-            f"In brackets: fewer than {n} customers, a small sample.",
-            f"括号内：少于 {n} 人，样本不足。",
+            f"In brackets: fewer than {n} customers, a small sample; no shade: fewer than {FEW}.",
+            f"括号内：少于 {n} 人，样本不足；少于 {FEW} 人不着色。",
         ),
     ]
     return draft.drawn(

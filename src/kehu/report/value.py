@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import altair as alt
 
 from kehu.report import sheet
@@ -21,6 +23,7 @@ from kehu.report.picture import (
 )
 from kehu.report.words import TIERS, VALUE_BASES
 
+FEW = 5  # fewer customers than these are not shown as a group of their own
 SALES_FEEDS = ("sales_line", "member", "member_card")
 
 PYRAMID = """
@@ -123,7 +126,7 @@ def pyramid(view: View) -> Draft:
             ).properties(title=panel_title(right_title)),
         )
 
-    notes = (small_sample(view, "* "),)
+    notes = (small_sample(view),)
     return draft.drawn(caption, chart, notes if any(r["is_small_sample"] for r in rows) else ())
 
 
@@ -131,11 +134,9 @@ def panel_title(text: str) -> alt.TitleParams:
     return alt.TitleParams(text, fontSize=sheet.TEXT, fontWeight="normal", color=sheet.INK)
 
 
-def small_sample(view: View, sign: str = "") -> Words:
+def small_sample(view: View) -> Words:
     n = view.parameters["min_n"]
-    return both(
-        f"{sign}Fewer than {n} customers: a small sample.", f"{sign}客户少于 {n} 人，样本不足。"
-    )
+    return both(f"* Fewer than {n} customers: a small sample.", f"* 客户少于 {n} 人，样本不足。")
 
 
 def nobody(view: View) -> Words:
@@ -166,8 +167,19 @@ with ranked as (
         and {store} in ('ALL', store.store_code)
 ),
 
+-- each step takes in at least {few} customers: a picture shows groups, not persons
 steps as (
-    select unnest(range(2, 101, 2)) as percent
+    select unnest(range(step, 101, step)) as percent
+    from (
+        select
+            case
+                when max(n_customers) >= {few} * 50 then 2
+                when max(n_customers) >= {few} * 20 then 5
+                when max(n_customers) >= {few} * 10 then 10
+                else 20
+            end as step
+        from ranked
+    )
 )
 
 select
@@ -182,7 +194,7 @@ select
     concentration.claimed_top_20_share,
     concentration.pct_profitable,
     concentration.whale_peak_ratio,
-    concentration.count_profitable,
+    concentration.n_customers - concentration.count_profitable as count_losing,
     concentration.value_destroyed,
     concentration.is_small_sample
 from marts.mart_concentration as concentration
@@ -202,7 +214,7 @@ def whale_curve(view: View) -> Draft:
     With profit or margin it rises above 100 % and falls where customers lose; sales show no loss, so
     on the sales basis it is drawn as what it is, a curve of concentration.
     """
-    rows, sql = view.ask(WHALE)
+    rows, sql = view.ask(WHALE, few=FEW)
     is_sales = bool(rows) and rows[0]["value_basis"] == "SALES"
     basis = VALUE_BASES.get(rows[0]["value_basis"] if rows else "SALES", VALUE_BASES["SALES"])
     draft = Draft(
@@ -228,11 +240,19 @@ def whale_curve(view: View) -> Draft:
     if not rows:
         return draft.without(nobody(view))
     one = rows[0]
+    if one["is_small_sample"]:
+        n = view.parameters["min_n"]
+        return replace(draft, rows=[]).without(
+            both(
+                f"Fewer than {n} customers: a curve would show single persons.",
+                f"客户少于 {n} 人，样本不足：曲线会暴露个人。",
+            )
+        )
     fifth = next(row for row in rows if float(row["share_of_customers"]) == 0.2)
     claimed = one["claimed_top_20_share"]
     currency = view.parameters.get("currency", "CNY")
     caption = both(
-        f"n = {count(one['n_customers'])} customers whose {basis['en']} is known. The best 20 % have "
+        f"n = {count(one['n_customers'])} customers with known {basis['en']}. The best 20 % have "
         f"{share(fifth['share_of_value'], 1)} of {basis['en']} (the rule of thumb says "
         f"{share(claimed)}). Gini {one['gini'] or 0:.2f}.",
         f"n = {count(one['n_customers'])} 位{basis['zh']}可计算的客户。前 20% 客户占{basis['zh']}的 "
@@ -244,12 +264,12 @@ def whale_curve(view: View) -> Draft:
             caption["en"] + " Sales show no losses.", caption["zh"] + "销售额口径看不出亏损。"
         )
     elif one["whale_peak_ratio"] is not None:
-        lost = one["n_customers"] - one["count_profitable"]
+        lost = one["count_losing"]
         caption = both(
             caption["en"]
-            + f" {count(lost)} customers lose {money(one['value_destroyed'], currency, 'en')}.",
+            + f" Losing customers: {count(lost)}, together {money(one['value_destroyed'], currency, 'en')}.",
             caption["zh"]
-            + f"{count(lost)} 位客户亏损 {money(one['value_destroyed'], currency, 'zh')}。",
+            + f"亏损客户 {count(lost)} 位，合计 {money(one['value_destroyed'], currency, 'zh')}。",
         )
 
     def chart(language: Language) -> Chart:
@@ -318,5 +338,4 @@ def whale_curve(view: View) -> Draft:
         ]
         return alt.layer(*layers).properties(width=350, height=260)
 
-    notes = (small_sample(view),) if one["is_small_sample"] else ()
-    return draft.drawn(caption, chart, notes)
+    return draft.drawn(caption, chart)

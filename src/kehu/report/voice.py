@@ -154,7 +154,7 @@ def nps_by_store(view: View) -> Draft:
         )
         x_title = {"en": "NPS, −100 to 100", "zh": "净推荐值（−100 至 100）"}[language]
         axis = alt.Axis(values=[-100, -50, 0, 50, 100], title=x_title)
-        scale = alt.Scale(domain=[-100, 100])
+        scale = alt.Scale(domain=[-106, 106], nice=False)
         x = alt.X("nps:Q", axis=axis, scale=scale)
         lo = alt.X("lo:Q", axis=axis, scale=scale)
         kinds = ["company", "asked", "other"]
@@ -173,7 +173,7 @@ def nps_by_store(view: View) -> Draft:
             base.transform_filter("datum.small")
             .mark_point(filled=True, fill=sheet.PAPER, size=80, opacity=1, strokeWidth=2)
             .encode(x, y, stroke=alt.Stroke("kind:N", legend=None, scale=colours), shape=shape),
-            base.mark_text(align="left", x=222).encode(y, text="n:N"),
+            base.mark_text(align="left", x=224).encode(y, text="n:N"),
         )
 
     notes = []
