@@ -56,6 +56,24 @@ receipts as (
 
 ),
 
+sales_lines as (
+
+    select * from {{ ref('fct_sales_line') }}
+
+),
+
+store_history as (
+
+    select * from {{ ref('dim_store_history') }}
+
+),
+
+product_history as (
+
+    select * from {{ ref('dim_product_history') }}
+
+),
+
 customer_values as (
 
     select * from {{ ref('mart_customer_value') }}
@@ -108,7 +126,9 @@ service as (
 
 begun as (
 
-    select min(business_date) as first_sales_on
+    select
+        min(business_date) as first_sales_on,
+        min(case when is_simulated then business_date end) as first_simulated_on
     from receipts
 
 ),
@@ -129,8 +149,10 @@ periods as (
     select
         as_of_dates.as_of_date,
         as_of_dates.period_start_date,
+        as_of_dates.is_month_end,
         as_of_dates.wilson_z,
         as_of_dates.survey_max_age_days,
+        as_of_dates.margin_cost_coverage_min,
         as_of_dates.is_month_end and begun.first_sales_on <= as_of_dates.period_start_date + 1
             as is_whole_month,
         begun.first_sales_on <= as_of_dates.as_of_date - as_of_dates.window_days + 1
@@ -138,7 +160,9 @@ periods as (
         as_of_dates.is_month_end
         and coalesce(heard.first_received_on <= as_of_dates.period_start_date, false)
             as is_whole_service_month,
-        as_of_dates.as_of_date - as_of_dates.window_days as window_start_on
+        as_of_dates.as_of_date - as_of_dates.window_days as window_start_on,
+        coalesce(begun.first_simulated_on <= as_of_dates.as_of_date, false)
+            as has_simulated_sales
     from as_of_dates
     cross join begun
     left join heard on as_of_dates.as_of_date = heard.as_of_date
@@ -154,9 +178,7 @@ worth as (
             as store_code,
         sum(customer_values.net_sales_365d) as net_sales,
         count(case when customer_values.count_visits_365d > 0 then 1 end) as count_buyers,
-        count(case when customer_values.margin_missing_reason is not null then 1 end)
-            as count_margin_missing,
-        min(customer_values.margin_missing_reason) as margin_missing_reason,
+        count(customer_values.value_rank) as count_ranked,
         count(
             case
                 when
@@ -194,6 +216,75 @@ worth as (
     inner join stores on customer_values.home_store_key = stores.store_key
     where customer_values.excluded_reason is null
     group by customer_values.as_of_date, cube(stores.store_code)
+
+),
+
+-- months of products; a product and a store are what they were at the end of the month
+products_sold as (
+
+    select
+        last_day(sales_lines.business_date) as month_end_on,
+        sales_lines.product_key,
+        sum(sales_lines.net_amount) as net_amount,
+        sum(case when sales_lines.card_key > 0 then abs(sales_lines.net_amount) end)
+            as known_turnover,
+        sum(
+            case
+                when sales_lines.card_key > 0 and sales_lines.margin_amount is not null
+                    then abs(sales_lines.net_amount)
+            end
+        ) as costed_turnover,
+        sum(
+            case
+                when sales_lines.card_key > 0 and sales_lines.margin_amount is not null
+                    then sales_lines.net_ex_vat
+            end
+        ) as costed_net_ex_vat,
+        sum(case when sales_lines.card_key > 0 then sales_lines.margin_amount end) as margin,
+        count(case when sales_lines.card_key > 0 then sales_lines.margin_amount end)
+            as count_costed_lines
+    from sales_lines
+    left join store_history
+        on
+            sales_lines.store_key = store_history.store_key
+            and last_day(sales_lines.business_date) >= store_history.valid_from
+            and last_day(sales_lines.business_date) < store_history.valid_to
+    where sales_lines.is_valid and not coalesce(store_history.is_test, false)
+    group by last_day(sales_lines.business_date), sales_lines.product_key
+
+),
+
+range_sold as (
+
+    select
+        periods.as_of_date,
+        sum(products_sold.known_turnover) as known_turnover,
+        sum(products_sold.costed_turnover) as costed_turnover,
+        sum(products_sold.costed_net_ex_vat) as costed_net_ex_vat,
+        sum(products_sold.margin) as margin,
+        sum(products_sold.count_costed_lines) as count_costed_lines,
+        count(*) as count_products,
+        sum(products_sold.net_amount) as net_amount,
+        sum(case when product_history.launched_on is not null then products_sold.net_amount end)
+            as dated_net_amount,
+        sum(
+            case
+                when
+                    product_history.launched_on > periods.window_start_on
+                    and product_history.launched_on <= periods.as_of_date
+                    then products_sold.net_amount
+                else 0
+            end
+        ) as new_net_amount
+    from products_sold
+    inner join periods on products_sold.month_end_on = periods.as_of_date
+    left join product_history
+        on
+            products_sold.product_key = product_history.product_key
+            and periods.as_of_date >= product_history.valid_from
+            and periods.as_of_date < product_history.valid_to
+    where coalesce(product_history.is_revenue, true)
+    group by periods.as_of_date
 
 ),
 
@@ -368,29 +459,97 @@ measured as (
         worth.count_buyers as n,
         periods.is_whole_year as is_whole,
         cast(null as {{ dbt.type_string() }}) as missing_reason,
-        false as is_simulated
+        periods.has_simulated_sales as is_simulated
+    from worth
+    inner join periods on worth.as_of_date = periods.as_of_date
+
+    union all
+
+    -- how much of the buyers the ranking by value speaks of; told by the report, no KPI
+    select
+        worth.as_of_date,
+        worth.store_code,
+        'ALL' as segment,
+        'VALUE_KNOWN' as kpi,
+        cast(
+            cast(worth.count_ranked as double) / nullif(worth.count_buyers, 0) as decimal(18, 6)
+        ) as actual,
+        null as lo,
+        null as hi,
+        worth.count_buyers as n,
+        true as is_whole,
+        case when worth.count_buyers = 0 then 'NO_CUSTOMER' end as missing_reason,
+        periods.has_simulated_sales as is_simulated
     from worth
     inner join periods on worth.as_of_date = periods.as_of_date
 
     union all
 
     select
-        as_of_date,
-        store_code,
+        range_sold.as_of_date,
+        'ALL' as store_code,
         'ALL' as segment,
         'MEMBER_MARGIN_SHARE' as kpi,
-        null as actual,
+        case
+            when
+                range_sold.costed_turnover
+                >= periods.margin_cost_coverage_min * range_sold.known_turnover
+                then
+                    cast(
+                        cast(range_sold.margin as double)
+                        / nullif(cast(range_sold.costed_net_ex_vat as double), 0)
+                        as decimal(18, 6)
+                    )
+        end as actual,
         null as lo,
         null as hi,
-        null as n,
-        false as is_whole,
+        range_sold.count_costed_lines as n,
+        periods.is_whole_month as is_whole,
         case
-            when margin_missing_reason = 'NO_COST_FEED' then 'NO_COST_FEED'
-            else 'COST_NOT_COMPLETE'
+            when coalesce(range_sold.known_turnover, 0) = 0 then 'NO_CUSTOMER'
+            when coalesce(range_sold.costed_turnover, 0) = 0 then 'NO_COST_FEED'
+            when
+                range_sold.costed_turnover
+                < periods.margin_cost_coverage_min * range_sold.known_turnover
+                then 'COST_NOT_COMPLETE'
+            when range_sold.costed_net_ex_vat = 0 then 'NO_SALES'
         end as missing_reason,
-        false as is_simulated
-    from worth
-    where store_code = 'ALL'
+        periods.has_simulated_sales as is_simulated
+    from range_sold
+    inner join periods on range_sold.as_of_date = periods.as_of_date
+
+    union all
+
+    select
+        range_sold.as_of_date,
+        'ALL' as store_code,
+        'ALL' as segment,
+        'NEW_PRODUCT_SHARE' as kpi,
+        case
+            when
+                range_sold.dated_net_amount
+                >= periods.margin_cost_coverage_min * range_sold.net_amount
+                then
+                    cast(
+                        cast(range_sold.new_net_amount as double)
+                        / nullif(cast(range_sold.dated_net_amount as double), 0)
+                        as decimal(18, 6)
+                    )
+        end as actual,
+        null as lo,
+        null as hi,
+        range_sold.count_products as n,
+        periods.is_whole_month as is_whole,
+        case
+            when
+                coalesce(range_sold.dated_net_amount, 0)
+                < periods.margin_cost_coverage_min * range_sold.net_amount
+                then 'LAUNCH_DATES_NOT_KNOWN'
+            when coalesce(range_sold.dated_net_amount, 0) <= 0 then 'NO_SALES'
+        end as missing_reason,
+        periods.has_simulated_sales as is_simulated
+    from range_sold
+    inner join periods on range_sold.as_of_date = periods.as_of_date
 
     union all
 
@@ -417,7 +576,7 @@ measured as (
             when worth.count_new = 0 then 'NO_NEW_CUSTOMER'
             when worth.count_new_valued = 0 then 'NO_LIFETIME_VALUE'
         end as missing_reason,
-        false as is_simulated
+        periods.has_simulated_sales as is_simulated
     from worth
     inner join periods on worth.as_of_date = periods.as_of_date
 
@@ -435,7 +594,7 @@ measured as (
         periods.is_whole_year as is_whole,
         case when concentrations.top_20_share is null then 'NO_POSITIVE_VALUE' end
             as missing_reason,
-        false as is_simulated
+        periods.has_simulated_sales as is_simulated
     from concentrations
     inner join periods on concentrations.as_of_date = periods.as_of_date
     where concentrations.store_code <> 'OTHER'
@@ -455,25 +614,27 @@ measured as (
         case
             when threatened.value_at_risk is null then coalesce(models.reason_code, 'NO_MODEL')
         end as missing_reason,
-        false as is_simulated
+        periods.has_simulated_sales as is_simulated
     from threatened
+    inner join periods on threatened.as_of_date = periods.as_of_date
     left join models on threatened.as_of_date = models.as_of_date
 
     union all
 
     select
-        as_of_date,
-        store_code,
+        threatened.as_of_date,
+        threatened.store_code,
         'ALL' as segment,
         'ACTIVE_CUSTOMERS' as kpi,
-        cast(count_active as decimal(18, 6)) as actual,
+        cast(threatened.count_active as decimal(18, 6)) as actual,
         null as lo,
         null as hi,
-        count_came as n,
+        threatened.count_came as n,
         true as is_whole,
         null as missing_reason,
-        false as is_simulated
+        periods.has_simulated_sales as is_simulated
     from threatened
+    inner join periods on threatened.as_of_date = periods.as_of_date
 
     union all
 
@@ -496,8 +657,7 @@ measured as (
         periods.is_whole_month as is_whole,
         case when key_customers.active_start = 0 then 'NOBODY_ACTIVE_AT_START' end
             as missing_reason,
-        -- causes of churn may be simulated, who left is not
-        false as is_simulated
+        periods.has_simulated_sales as is_simulated
     from key_customers
     inner join periods on key_customers.as_of_date = periods.as_of_date
 
@@ -526,7 +686,7 @@ measured as (
         periods.is_whole_month as is_whole,
         case when churn_rates.active_start = 0 then 'NOBODY_ACTIVE_AT_START' end
             as missing_reason,
-        false as is_simulated
+        periods.has_simulated_sales as is_simulated
     from churn_rates
     inner join periods on churn_rates.as_of_date = periods.as_of_date
     cross join sides
@@ -583,7 +743,7 @@ measured as (
         wallets.count_known as n,
         periods.is_whole_year as is_whole,
         case when wallets.count_known = 0 then 'NO_CUSTOMER' end as missing_reason,
-        coalesce(wallets.is_simulated, false) as is_simulated
+        coalesce(wallets.is_simulated, false) or periods.has_simulated_sales as is_simulated
     from wallets
     inner join periods on wallets.as_of_date = periods.as_of_date
 
@@ -608,7 +768,7 @@ measured as (
                 then service.complaint_missing_reason
             when service.count_receipts = 0 then 'NO_RECEIPT'
         end as missing_reason,
-        service.is_simulated
+        service.is_simulated or periods.has_simulated_sales as is_simulated
     from service
     inner join periods on service.as_of_date = periods.as_of_date
     {%- for figure in services %}
@@ -631,6 +791,7 @@ measured as (
             when service.{{ figure.actual }} is null then 'NO_CASE'
         end as missing_reason,
         service.is_simulated
+        {%- if figure.kpi == 'RECOVERY' %} or periods.has_simulated_sales{% endif %} as is_simulated
     from service
     inner join periods on service.as_of_date = periods.as_of_date
     {%- endfor %}

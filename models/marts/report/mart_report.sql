@@ -7,14 +7,14 @@
         'topic': 'STRUCTURE', 'code': 'TIER_VALUE_SHARE',
         'metric': 'S2', 'mart': 'mart_segment_structure',
         'segment': 'tier', 'value': 'pct_value', 'unit': 'SHARE', 'n': 'n_customers',
-        'sort': 'tier_order', 'simulated': 'false',
+        'sort': 'tier_order', 'simulated': 'dates.has_simulated_sales',
         'where': "scheme = 'PYR_1_19_30_50' and ranking_scope = 'COMPANY' and store_code = 'ALL'",
     },
     {
         'topic': 'STRUCTURE', 'code': 'STAGE_SHARE',
         'metric': 'L1', 'mart': 'mart_segment_structure',
         'segment': 'tier', 'value': 'pct_customers', 'unit': 'SHARE', 'n': 'n_customers',
-        'sort': '-n_customers', 'simulated': 'false',
+        'sort': '-n_customers', 'simulated': 'dates.has_simulated_sales',
         'where': "scheme = 'STAGE' and store_code = 'ALL'",
     },
     {
@@ -22,28 +22,37 @@
         'metric': 'S4', 'month': true,
         'mart': 'mart_segment_migration', 'segment': 'from_tier', 'value': 'downgraded_rate',
         'unit': 'SHARE', 'n': 'count_from', 'sort': "case from_tier when 'TOP' then 1 else 2 end",
-        'simulated': 'false',
+        'simulated': 'dates.has_simulated_sales',
         'where': "scheme = 'PYR_1_19_30_50' and ranking_scope = 'COMPANY' and store_code = 'ALL'"
             ~ " and comparison = 'MONTH' and from_tier = to_tier and from_tier in ('TOP', 'MAJOR')",
     },
     {
+        'topic': 'VALUE', 'code': 'VALUE_KNOWN_SHARE',
+        'metric': 'V4', 'mart': 'int_kpi__measured', 'from': 'mart_customer_value',
+        'segment': "'ALL'", 'value': 'actual', 'unit': 'SHARE', 'n': 'n', 'sort': '0',
+        'simulated': 'dates.has_simulated_sales',
+        'where': "kpi = 'VALUE_KNOWN' and store_code = 'ALL'",
+    },
+    {
         'topic': 'VALUE', 'code': 'GINI',
         'metric': 'S3', 'mart': 'mart_concentration', 'segment': "'ALL'",
-        'value': 'gini', 'unit': 'COEFFICIENT', 'n': 'n_customers', 'sort': '0', 'simulated': 'false',
+        'value': 'gini', 'unit': 'COEFFICIENT', 'n': 'n_customers', 'sort': '0',
+        'simulated': 'dates.has_simulated_sales',
         'where': "store_code = 'ALL'",
     },
     {
         'topic': 'VALUE', 'code': 'VALUE_DESTROYED_SHARE',
         'metric': 'S3', 'mart': 'mart_concentration',
         'segment': "'ALL'", 'value': 'profit_destroyed', 'unit': 'SHARE', 'n': 'n_customers',
-        'sort': '0', 'simulated': 'false', 'where': "store_code = 'ALL'",
+        'sort': '0', 'simulated': 'dates.has_simulated_sales',
+        'where': "store_code = 'ALL'",
     },
     {
         'topic': 'LOYALTY', 'code': 'LOYALTY_TYPE_SHARE',
         'metric': 'Y3', 'mart': 'mart_loyalty_structure',
         'segment': 'loyalty_class', 'value': 'class_share', 'lo': 'class_share_lo',
         'hi': 'class_share_hi', 'unit': 'SHARE', 'n': 'count_known', 'sort': '-count_customers',
-        'simulated': 'is_simulated',
+        'simulated': 'facts.is_simulated or dates.has_simulated_sales',
         'where': "scheme = 'LOYALTY_TYPE' and store_code = 'ALL' and loyalty_class <> 'UNKNOWN'",
     },
     {
@@ -51,26 +60,37 @@
         'metric': 'Y4', 'mart': 'mart_loyalty_structure',
         'segment': 'loyalty_class', 'value': 'class_share', 'lo': 'class_share_lo',
         'hi': 'class_share_hi', 'unit': 'SHARE', 'n': 'count_known', 'sort': '-count_customers',
-        'simulated': 'is_simulated',
+        'simulated': 'facts.is_simulated or dates.has_simulated_sales',
         'where': "scheme = 'APOSTLE_TYPE' and store_code = 'ALL' and loyalty_class <> 'UNKNOWN'",
+    },
+    {
+        'topic': 'LOYALTY', 'code': 'SURVEYED_SHARE',
+        'metric': 'T8', 'mart': 'mart_loyalty_structure', 'segment': "'ALL'", 'value': 'coverage',
+        'unit': 'SHARE', 'n': 'count_population', 'sort': '0',
+        'simulated': 'facts.is_simulated or dates.has_simulated_sales',
+        'where': "scheme = 'LOYALTY_TYPE' and store_code = 'ALL' and loyalty_class = 'UNKNOWN'",
     },
     {
         'topic': 'CHURN', 'code': 'CUSTOMERS_LOST',
         'metric': 'C2', 'month': true, 'mart': 'mart_churn_rate',
-        'segment': "'ALL'", 'value': 'churned', 'unit': 'CUSTOMERS', 'n': 'active_start', 'sort': '0',
-        'simulated': 'false', 'where': "store_code = 'ALL' and pyramid_tier = 'ALL' and active_start > 0",
+        'segment': "'ALL'", 'value': 'churned', 'unit': 'CUSTOMERS', 'n': 'active_start',
+        'sort': '0',
+        'simulated': 'dates.has_simulated_sales',
+        'where': "store_code = 'ALL' and pyramid_tier = 'ALL' and active_start > 0",
     },
     {
         'topic': 'CHURN', 'code': 'VALUE_LOST',
         'metric': 'C3', 'month': true, 'mart': 'mart_churn_rate',
         'segment': "'ALL'", 'value': 'value_lost', 'unit': 'MONEY', 'n': 'churned', 'sort': '0',
-        'simulated': 'false', 'where': "store_code = 'ALL' and pyramid_tier = 'ALL'",
+        'simulated': 'dates.has_simulated_sales',
+        'where': "store_code = 'ALL' and pyramid_tier = 'ALL'",
     },
     {
         'topic': 'CHURN', 'code': 'WON_BACK_SHARE',
         'metric': 'C4', 'month': true, 'mart': 'mart_churn_rate',
-        'segment': "'ALL'", 'value': 'winback_rate', 'lo': 'winback_rate_lo', 'hi': 'winback_rate_hi',
-        'unit': 'SHARE', 'n': 'churned_start', 'sort': '0', 'simulated': 'false',
+        'segment': "'ALL'", 'value': 'winback_rate', 'lo': 'winback_rate_lo',
+        'hi': 'winback_rate_hi', 'unit': 'SHARE', 'n': 'churned_start', 'sort': '0',
+        'simulated': 'dates.has_simulated_sales',
         'where': "store_code = 'ALL' and pyramid_tier = 'ALL'",
     },
     {
@@ -78,7 +98,8 @@
         'metric': 'C5', 'mart': 'mart_churn_reason',
         'segment': 'reason_code', 'value': 'mention_pct / 100', 'lo': 'mention_pct_lo / 100',
         'hi': 'mention_pct_hi / 100', 'unit': 'SHARE', 'n': 'count_respondents', 'most': 3,
-        'sort': '-count_mentions', 'simulated': 'is_simulated',
+        'sort': '-count_mentions',
+        'simulated': 'facts.is_simulated or dates.has_simulated_sales',
         'where': "period = 'YEAR' and store_code = 'ALL' and reason_source = 'STATED'"
             ~ " and count_mentions > 0",
     },
@@ -86,7 +107,8 @@
         'topic': 'SERVICE', 'code': 'COMPLAINTS',
         'metric': 'P1', 'month': true,
         'mart': 'mart_service_recovery', 'segment': "'ALL'", 'value': 'count_complaints',
-        'unit': 'COMPLAINTS', 'n': 'count_receipts', 'sort': '0', 'simulated': 'is_simulated',
+        'unit': 'COMPLAINTS', 'n': 'count_receipts', 'sort': '0',
+        'simulated': 'facts.is_simulated or dates.has_simulated_sales',
         'where': "window_code = 'PERIOD' and store_code = 'ALL' and level_code = 'ALL'"
             ~ " and reason_code = 'ALL' and complaint_missing_reason is null",
     },
@@ -95,7 +117,7 @@
         'metric': 'P17', 'month': true,
         'mart': 'mart_service_recovery', 'segment': 'reason_code', 'value': 'count_complaints',
         'unit': 'COMPLAINTS', 'n': 'count_receipts', 'most': 3, 'sort': '-count_complaints',
-        'simulated': 'is_simulated',
+        'simulated': 'facts.is_simulated or dates.has_simulated_sales',
         'where': "window_code = 'PERIOD' and store_code = 'ALL' and level_code = 'ALL'"
             ~ " and reason_code <> 'ALL' and count_complaints > 0",
     },
@@ -103,7 +125,8 @@
         'topic': 'SERVICE', 'code': 'OPEN_OVERDUE',
         'metric': 'P15', 'mart': 'mart_service_recovery',
         'segment': "'ALL'", 'value': 'count_open_overdue', 'unit': 'COMPLAINTS', 'n': 'count_open',
-        'sort': '0', 'simulated': 'is_simulated',
+        'sort': '0',
+        'simulated': 'facts.is_simulated or dates.has_simulated_sales',
         'where': "window_code = 'YEAR' and store_code = 'ALL' and level_code = 'ALL'"
             ~ " and reason_code = 'ALL' and complaint_missing_reason is null",
     },
@@ -112,15 +135,17 @@
         'metric': 'P7', 'month': true,
         'mart': 'mart_service_recovery', 'segment': "'ALL'", 'value': 'escalation_rate',
         'lo': 'escalation_rate_lo', 'hi': 'escalation_rate_hi', 'unit': 'SHARE',
-        'n': 'count_complaints', 'sort': '0', 'simulated': 'is_simulated',
+        'n': 'count_complaints', 'sort': '0',
+        'simulated': 'facts.is_simulated or dates.has_simulated_sales',
         'where': "window_code = 'PERIOD' and store_code = 'ALL' and level_code = 'ALL'"
             ~ " and reason_code = 'ALL'",
     },
     {
         'topic': 'SERVICE', 'code': 'SILENT_SHARE',
         'metric': 'P16', 'mart': 'mart_service_recovery',
-        'segment': "'ALL'", 'value': 'silent_share', 'lo': 'silent_share_lo', 'hi': 'silent_share_hi',
-        'unit': 'SHARE', 'n': 'count_dissatisfied', 'sort': '0', 'simulated': 'is_simulated',
+        'segment': "'ALL'", 'value': 'silent_share', 'lo': 'silent_share_lo',
+        'hi': 'silent_share_hi', 'unit': 'SHARE', 'n': 'count_dissatisfied', 'sort': '0',
+        'simulated': 'facts.is_simulated or dates.has_simulated_sales',
         'where': "window_code = 'YEAR' and store_code = 'ALL' and level_code = 'ALL'"
             ~ " and reason_code = 'ALL'",
     },
@@ -154,37 +179,63 @@ scorecard as (
 
 company as (
 
-    select *
+    select
+        scorecard.*,
+        kpis.theme,
+        kpis.summary_place
     from scorecard
-    where store_code = 'ALL'
-
-),
-
--- only stores that are judged
-shops as (
-
-    select *
-    from scorecard
-    where store_code <> 'ALL' and status <> 'NOT_MEASURABLE'
+    inner join kpis on scorecard.kpi = kpis.kpi
+    where scorecard.store_code = 'ALL'
 
 ),
 
 segments as (
 
-    select * from {{ ref('int_kpi__measured') }}
+    select *
+    from {{ ref('int_kpi__measured') }}
     where segment <> 'ALL' and store_code = 'ALL'
+
+),
+
+simulated as (
+
+    select
+        as_of_date,
+        is_simulated
+    from company
+    where kpi = 'ACTIVE_CUSTOMERS'
 
 ),
 
 dates as (
 
     select
-        as_of_date,
-        is_latest,
-        min_n,
-        min_n_complaint,
-        case when is_month_end then as_of_date else period_start_date end as month_on
+        as_of_dates.as_of_date,
+        as_of_dates.is_latest,
+        as_of_dates.min_n,
+        as_of_dates.min_n_complaint,
+        case
+            when as_of_dates.is_month_end then as_of_dates.as_of_date
+            else as_of_dates.period_start_date
+        end as month_on,
+        coalesce(simulated.is_simulated, false) as has_simulated_sales
     from as_of_dates
+    left join simulated on as_of_dates.as_of_date = simulated.as_of_date
+
+),
+
+-- among many stores one is beyond the floor by chance: a store raises a problem of its own only
+-- where its whole interval is
+shops as (
+
+    select
+        *,
+        status = 'BREACHED'
+        and coalesce(case when target > floor then hi < floor else lo > floor end, false)
+            as is_certain,
+        case when direction = 'LOWER' then -actual else actual end as goodness
+    from scorecard
+    where store_code <> 'ALL' and status <> 'NOT_MEASURABLE'
 
 ),
 
@@ -192,138 +243,190 @@ shops_ranked as (
 
     select
         *,
-        count(case when status = 'BREACHED' then 1 end)
-            over (partition by as_of_date, kpi) as count_breached,
         count(*) over (partition by as_of_date, kpi) as count_judged,
+        count(case when status = 'BREACHED' then 1 end) over (partition by as_of_date, kpi)
+            as count_breached,
+        row_number() over (
+            partition by as_of_date, kpi
+            order by goodness asc nulls last, store_code asc nulls first
+        ) as badness_rank,
         row_number() over (
             partition by as_of_date, kpi
             order by
-                case when direction = 'LOWER' then -actual else actual end asc nulls last,
+                case when is_certain then 1 else 2 end asc,
+                goodness asc nulls last,
                 store_code asc nulls first
-        ) as badness_rank
+        ) as certainty_rank
     from shops
 
 ),
 
--- a breach of the company or a change for the worse; else a breach of a store. What has no weight
--- on the scorecard is shown and raises no problem.
-problems_found as (
+-- what has no weight on the scorecard is shown and raises no problem
+causes as (
 
     select
         company.as_of_date,
         company.kpi,
+        company.theme,
         company.kpi_order,
         company.weight_given,
         case
             when company.status = 'BREACHED' then 'TARGET_BREACHED'
             when company.change_code = 'WORSE' then 'CHANGED_FOR_THE_WORSE'
             else 'STORE_TARGET_BREACHED'
-        end as statement_code
+        end as statement_code,
+        case
+            when company.status = 'BREACHED' then 1
+            when company.change_code = 'WORSE' then 2
+            else 3
+        end as gravity
     from company
     left join shops_ranked
         on
             company.as_of_date = shops_ranked.as_of_date
             and company.kpi = shops_ranked.kpi
-            and shops_ranked.badness_rank = 1
+            and shops_ranked.certainty_rank = 1
     where
         company.weight_given > 0
         and (
             company.status = 'BREACHED'
             or company.change_code = 'WORSE'
-            or shops_ranked.count_breached > 0
+            or shops_ranked.is_certain
         )
 
 ),
 
-problems as (
+causes_ranked as (
 
     select
         *,
         row_number() over (
-            partition by as_of_date
-            order by
-                case statement_code
-                    when 'TARGET_BREACHED' then 1
-                    when 'CHANGED_FOR_THE_WORSE' then 2
-                    else 3
-                end asc,
-                weight_given desc nulls last,
-                kpi_order asc nulls first
-        ) as problem_no
-    from problems_found
+            partition by as_of_date, theme
+            order by gravity asc, weight_given desc nulls last, kpi_order asc nulls first
+        ) as cause_rank
+    from causes
 
 ),
 
-segments_ranked as (
+-- one problem for a theme: the gravest cause leads, the others are its evidence
+leads as (
 
     select
-        problems.as_of_date,
-        problems.problem_no,
-        kpis.kpi,
+        as_of_date,
+        theme,
+        kpi,
+        statement_code,
+        row_number() over (
+            partition by as_of_date
+            order by gravity asc, weight_given desc nulls last, kpi_order asc nulls first
+        ) as problem_no
+    from causes_ranked
+    where cause_rank = 1
+
+),
+
+problem_causes as (
+
+    select
+        causes_ranked.as_of_date,
+        causes_ranked.kpi,
+        causes_ranked.statement_code,
+        causes_ranked.cause_rank,
+        leads.problem_no
+    from causes_ranked
+    inner join leads
+        on
+            causes_ranked.as_of_date = leads.as_of_date
+            and causes_ranked.theme = leads.theme
+
+),
+
+-- the worst tier, value class, dimension or reason of enough cases
+worst_segments as (
+
+    select
+        leads.as_of_date,
+        leads.problem_no,
+        company.kpi,
+        company.metric_id,
+        company.direction,
+        company.actual as company_actual,
+        company.source_mart,
+        company.measured_on,
+        company.unit,
+        company.owner,
         segments.segment,
         segments.actual,
+        segments.n,
         segments.lo,
         segments.hi,
-        segments.n,
-        segments.is_simulated,
-        row_number() over (
-            partition by problems.as_of_date, problems.problem_no
-            order by
-                case when kpis.direction = 'LOWER' then -segments.actual else segments.actual end
-                asc nulls last,
-                segments.segment asc nulls first
-        ) as badness_rank
-    from problems
-    inner join kpis on problems.kpi = kpis.kpi
-    inner join company
-        on problems.as_of_date = company.as_of_date and problems.kpi = company.kpi
-    inner join dates on problems.as_of_date = dates.as_of_date
+        segments.is_simulated
+    from leads
+    inner join company on leads.as_of_date = company.as_of_date and leads.kpi = company.kpi
+    inner join dates on leads.as_of_date = dates.as_of_date
     inner join segments
         on
-            problems.kpi = segments.kpi
+            leads.kpi = segments.kpi
             and segments.as_of_date
-            = case when kpis.window_code = 'MONTH' then dates.month_on else dates.as_of_date end
+            = case when company.window_code = 'MONTH' then dates.month_on else dates.as_of_date end
     where
         segments.actual is not null
         and segments.n >= case
-            when kpis.source_mart = 'mart_service_recovery' then dates.min_n_complaint
+            when company.source_mart = 'mart_service_recovery' then dates.min_n_complaint
             else dates.min_n
         end
+    qualify row_number() over (
+        partition by leads.as_of_date, leads.problem_no
+        order by
+            case when company.direction = 'LOWER' then -segments.actual else segments.actual end
+            asc nulls last,
+            segments.segment asc nulls first
+    ) = 1
 
 ),
 
-treatments as (
+-- what the company says of a KPI takes the place of what is shipped for it
+treatments_given as (
 
     select
-        problems.as_of_date,
-        problems.problem_no,
-        problems.kpi,
-        given_treatments.segment,
-        given_treatments.strategy_code,
-        given_treatments.action_en,
-        given_treatments.action_zh,
-        given_treatments.channel,
-        given_treatments.max_cost,
-        given_treatments.owner,
-        given_treatments.due_days,
-        given_treatments.success_kpi
-    from problems
-    left join segments_ranked
+        problem_causes.as_of_date,
+        problem_causes.problem_no,
+        problem_causes.cause_rank,
+        given_treatments.*
+    from problem_causes
+    left join worst_segments
         on
-            problems.as_of_date = segments_ranked.as_of_date
-            and problems.problem_no = segments_ranked.problem_no
-            and segments_ranked.badness_rank = 1
+            problem_causes.as_of_date = worst_segments.as_of_date
+            and problem_causes.problem_no = worst_segments.problem_no
     inner join given_treatments
         on
-            problems.kpi = given_treatments.kpi
-            and given_treatments.segment in ('ALL', coalesce(segments_ranked.segment, 'ALL'))
-            and problems.as_of_date >= given_treatments.valid_from
-            and problems.as_of_date < given_treatments.valid_to
+            problem_causes.kpi = given_treatments.kpi
+            and problem_causes.as_of_date >= given_treatments.valid_from
+            and problem_causes.as_of_date < given_treatments.valid_to
             and given_treatments.scope in ('default', '{{ var("param_scope") }}')
-    -- what the company says of a KPI takes the place of what is shipped for it
+            and (
+                given_treatments.segment = 'ALL'
+                or worst_segments.segment = given_treatments.segment
+            )
     qualify rank() over (
-        partition by problems.as_of_date, problems.problem_no
+        partition by problem_causes.as_of_date, problem_causes.kpi
         order by case when given_treatments.scope = 'default' then 1 else 0 end
+    ) = 1
+
+),
+
+-- a strategy once for a problem: for the leading KPI, and for its segment, first
+treatments as (
+
+    select *
+    from treatments_given
+    qualify row_number() over (
+        partition by as_of_date, problem_no, strategy_code
+        order by
+            cause_rank asc,
+            case when segment = 'ALL' then 1 else 0 end asc,
+            valid_from desc nulls last,
+            segment asc nulls first
     ) = 1
 
 ),
@@ -334,72 +437,30 @@ statements as (
         company.as_of_date,
         'SUMMARY' as section,
         'SUMMARY' as topic,
-        kpis.summary_place as place,
-        0 as part,
+        company.summary_place as place,
+        1 as part,
         cast(0 as double) as part_order,
         'KPI' as statement_code,
+        false as is_evidence,
         company.kpi,
         company.metric_id,
         'ALL' as store_code,
         'ALL' as segment,
         cast(null as integer) as problem_no,
-        company.actual as value,
+        cast(company.actual as decimal(18, 6)) as value,
         company.unit,
         company.n,
-        company.lo,
-        company.hi,
-        company.source_mart,
-        company.measured_on,
-        company.is_simulated,
+        cast(company.lo as decimal(18, 6)) as lo,
+        cast(company.hi as decimal(18, 6)) as hi,
         company.missing_reason,
-        cast(null as {{ dbt.type_string() }}) as strategy_code,
-        cast(null as {{ dbt.type_string() }}) as action_en,
-        cast(null as {{ dbt.type_string() }}) as action_zh,
-        cast(null as {{ dbt.type_string() }}) as channel,
-        cast(null as decimal(18, 2)) as max_cost,
+        company.measured_on,
+        company.source_mart,
+        company.is_simulated,
         company.owner,
-        cast(null as integer) as due_days,
+        cast(null as {{ dbt.type_string() }}) as strategy_code,
         cast(null as {{ dbt.type_string() }}) as success_kpi
     from company
-    inner join kpis on company.kpi = kpis.kpi
-    where kpis.summary_place is not null
-
-    union all
-
-    -- the rest of the scorecard that is measured
-    select
-        company.as_of_date,
-        'SITUATION' as section,
-        company.perspective as topic,
-        1000 + company.kpi_order as place,
-        0 as part,
-        0 as part_order,
-        'KPI' as statement_code,
-        company.kpi,
-        company.metric_id,
-        'ALL' as store_code,
-        'ALL' as segment,
-        null as problem_no,
-        company.actual as value,
-        company.unit,
-        company.n,
-        company.lo,
-        company.hi,
-        company.source_mart,
-        company.measured_on,
-        company.is_simulated,
-        company.missing_reason,
-        null as strategy_code,
-        null as action_en,
-        null as action_zh,
-        null as channel,
-        null as max_cost,
-        company.owner,
-        null as due_days,
-        null as success_kpi
-    from company
-    inner join kpis on company.kpi = kpis.kpi
-    where kpis.summary_place is null and company.actual is not null
+    where company.summary_place is not null
     {%- for fact in facts %}
 
     union all
@@ -409,9 +470,10 @@ statements as (
         'SITUATION' as section,
         '{{ fact.topic }}' as topic,
         {{ loop.index }} as place,
-        0 as part,
+        1 as part,
         cast({{ fact.sort }} as double) as part_order,
         '{{ fact.code }}' as statement_code,
+        false as is_evidence,
         null as kpi,
         '{{ fact.metric }}' as metric_id,
         'ALL' as store_code,
@@ -422,17 +484,12 @@ statements as (
         {{ fact.n }} as n,
         cast({{ fact.lo if fact.lo else 'null' }} as decimal(18, 6)) as lo,
         cast({{ fact.hi if fact.hi else 'null' }} as decimal(18, 6)) as hi,
-        '{{ fact.mart }}' as source_mart,
-        facts.as_of_date as measured_on,
-        {{ fact.simulated }} as is_simulated,
         null as missing_reason,
-        null as strategy_code,
-        null as action_en,
-        null as action_zh,
-        null as channel,
-        null as max_cost,
+        facts.as_of_date as measured_on,
+        '{{ fact.from if fact.from else fact.mart }}' as source_mart,
+        {{ fact.simulated }} as is_simulated,
         null as owner,
-        null as due_days,
+        null as strategy_code,
         null as success_kpi
     from {{ ref(fact.mart) }} as facts
     inner join dates
@@ -449,186 +506,212 @@ statements as (
 
     union all
 
+    -- the rest of the scorecard that is measured
     select
-        problems.as_of_date,
-        'PROBLEM' as section,
-        'PROBLEM' as topic,
-        problems.problem_no as place,
+        company.as_of_date,
+        'SITUATION' as section,
+        company.perspective as topic,
+        1000 + company.kpi_order as place,
         1 as part,
         0 as part_order,
-        problems.statement_code,
+        'KPI' as statement_code,
+        false as is_evidence,
         company.kpi,
         company.metric_id,
         'ALL' as store_code,
         'ALL' as segment,
-        problems.problem_no,
-        company.actual as value,
-        company.unit,
-        company.n,
-        company.lo,
-        company.hi,
-        company.source_mart,
-        company.measured_on,
-        company.is_simulated,
-        company.missing_reason,
-        null as strategy_code,
-        null as action_en,
-        null as action_zh,
-        null as channel,
-        null as max_cost,
-        company.owner,
-        null as due_days,
-        null as success_kpi
-    from problems
+        null as problem_no,
+        {{ scorecard_figure('company') }}
+    from company
+    where company.summary_place is null and company.actual is not null
+
+    union all
+
+    select
+        company.as_of_date,
+        'PROBLEM' as section,
+        'PROBLEM' as topic,
+        problem_causes.problem_no as place,
+        1 as part,
+        problem_causes.cause_rank as part_order,
+        problem_causes.statement_code,
+        problem_causes.cause_rank > 1 as is_evidence,
+        company.kpi,
+        company.metric_id,
+        company.store_code,
+        'ALL' as segment,
+        problem_causes.problem_no,
+        {{ scorecard_figure('company') }}
+    from problem_causes
     inner join company
-        on problems.as_of_date = company.as_of_date and problems.kpi = company.kpi
+        on
+            problem_causes.as_of_date = company.as_of_date
+            and problem_causes.kpi = company.kpi
+    where problem_causes.statement_code <> 'STORE_TARGET_BREACHED'
+
+    union all
+
+    -- of a problem of a store the store speaks
+    select
+        shops_ranked.as_of_date,
+        'PROBLEM' as section,
+        'PROBLEM' as topic,
+        problem_causes.problem_no as place,
+        1 as part,
+        problem_causes.cause_rank as part_order,
+        problem_causes.statement_code,
+        problem_causes.cause_rank > 1 as is_evidence,
+        shops_ranked.kpi,
+        shops_ranked.metric_id,
+        shops_ranked.store_code,
+        'ALL' as segment,
+        problem_causes.problem_no,
+        {{ scorecard_figure('shops_ranked') }}
+    from problem_causes
+    inner join shops_ranked
+        on
+            problem_causes.as_of_date = shops_ranked.as_of_date
+            and problem_causes.kpi = shops_ranked.kpi
+            and shops_ranked.certainty_rank = 1
+    where problem_causes.statement_code = 'STORE_TARGET_BREACHED'
+
+    union all
+
+    select
+        company.as_of_date,
+        'PROBLEM' as section,
+        'PROBLEM' as topic,
+        leads.problem_no as place,
+        2 as part,
+        0 as part_order,
+        'COMPANY_VALUE' as statement_code,
+        true as is_evidence,
+        company.kpi,
+        company.metric_id,
+        company.store_code,
+        'ALL' as segment,
+        leads.problem_no,
+        {{ scorecard_figure('company') }}
+    from leads
+    inner join company on leads.as_of_date = company.as_of_date and leads.kpi = company.kpi
+    where leads.statement_code = 'STORE_TARGET_BREACHED'
 
     union all
 
     -- the worst store, where it is worse than the company
     select
-        problems.as_of_date,
+        shops_ranked.as_of_date,
         'PROBLEM' as section,
         'PROBLEM' as topic,
-        problems.problem_no as place,
-        2 as part,
+        leads.problem_no as place,
+        3 as part,
         0 as part_order,
         'WORST_STORE' as statement_code,
+        true as is_evidence,
         shops_ranked.kpi,
         shops_ranked.metric_id,
         shops_ranked.store_code,
         'ALL' as segment,
-        problems.problem_no,
-        shops_ranked.actual as value,
-        shops_ranked.unit,
-        shops_ranked.n,
-        shops_ranked.lo,
-        shops_ranked.hi,
-        shops_ranked.source_mart,
-        shops_ranked.measured_on,
-        shops_ranked.is_simulated,
-        null as missing_reason,
-        null as strategy_code,
-        null as action_en,
-        null as action_zh,
-        null as channel,
-        null as max_cost,
-        shops_ranked.owner,
-        null as due_days,
-        null as success_kpi
-    from problems
+        leads.problem_no,
+        {{ scorecard_figure('shops_ranked') }}
+    from leads
+    inner join company on leads.as_of_date = company.as_of_date and leads.kpi = company.kpi
     inner join shops_ranked
         on
-            problems.as_of_date = shops_ranked.as_of_date
-            and problems.kpi = shops_ranked.kpi
+            leads.as_of_date = shops_ranked.as_of_date
+            and leads.kpi = shops_ranked.kpi
             and shops_ranked.badness_rank = 1
-    inner join company
-        on problems.as_of_date = company.as_of_date and problems.kpi = company.kpi
     where
-        company.unit not in ('MONEY', 'CUSTOMERS')
-        and case
-            when company.actual is null then true
-            when company.direction = 'LOWER' then shops_ranked.actual > company.actual
-            else shops_ranked.actual < company.actual
-        end
+        leads.statement_code <> 'STORE_TARGET_BREACHED'
+        and company.unit not in ('MONEY', 'CUSTOMERS')
+        and shops_ranked.goodness
+        < case when company.direction = 'LOWER' then -company.actual else company.actual end
 
     union all
 
     select
-        problems.as_of_date,
+        shops_ranked.as_of_date,
         'PROBLEM' as section,
         'PROBLEM' as topic,
-        problems.problem_no as place,
-        3 as part,
+        leads.problem_no as place,
+        4 as part,
         0 as part_order,
         'STORES_BREACHED' as statement_code,
+        true as is_evidence,
         shops_ranked.kpi,
         shops_ranked.metric_id,
         'ALL' as store_code,
         'ALL' as segment,
-        problems.problem_no,
+        leads.problem_no,
         shops_ranked.count_breached as value,
         'STORES' as unit,
         shops_ranked.count_judged as n,
         null as lo,
         null as hi,
-        'mart_scorecard' as source_mart,
-        shops_ranked.measured_on,
-        shops_ranked.is_simulated,
         null as missing_reason,
-        null as strategy_code,
-        null as action_en,
-        null as action_zh,
-        null as channel,
-        null as max_cost,
+        shops_ranked.measured_on,
+        'mart_scorecard' as source_mart,
+        shops_ranked.is_simulated,
         shops_ranked.owner,
-        null as due_days,
+        null as strategy_code,
         null as success_kpi
-    from problems
+    from leads
     inner join shops_ranked
         on
-            problems.as_of_date = shops_ranked.as_of_date
-            and problems.kpi = shops_ranked.kpi
+            leads.as_of_date = shops_ranked.as_of_date
+            and leads.kpi = shops_ranked.kpi
             and shops_ranked.badness_rank = 1
-    where shops_ranked.count_breached > 0
+    where shops_ranked.count_breached > 0 and shops_ranked.count_judged > 1
 
     union all
 
-    -- the worst tier, value class, dimension or reason, where it is worse than the whole
+    -- a reason has a part of the complaints; others must be worse than the whole
     select
-        segments_ranked.as_of_date,
+        as_of_date,
         'PROBLEM' as section,
         'PROBLEM' as topic,
-        segments_ranked.problem_no as place,
-        4 as part,
+        problem_no as place,
+        5 as part,
         0 as part_order,
         'WORST_SEGMENT' as statement_code,
-        segments_ranked.kpi,
-        company.metric_id,
+        true as is_evidence,
+        kpi,
+        metric_id,
         'ALL' as store_code,
-        segments_ranked.segment,
-        segments_ranked.problem_no,
-        segments_ranked.actual as value,
-        company.unit,
-        segments_ranked.n,
-        segments_ranked.lo,
-        segments_ranked.hi,
-        company.source_mart,
-        company.measured_on,
-        segments_ranked.is_simulated,
+        segment,
+        problem_no,
+        actual as value,
+        unit,
+        n,
+        lo,
+        hi,
         null as missing_reason,
+        measured_on,
+        source_mart,
+        is_simulated,
+        owner,
         null as strategy_code,
-        null as action_en,
-        null as action_zh,
-        null as channel,
-        null as max_cost,
-        company.owner,
-        null as due_days,
         null as success_kpi
-    from segments_ranked
-    inner join company
-        on segments_ranked.as_of_date = company.as_of_date and segments_ranked.kpi = company.kpi
+    from worst_segments
     where
-        segments_ranked.badness_rank = 1
-        and (
-            company.kpi = 'COMPLAINT_RATE'
-            or case
-                when company.direction = 'LOWER' then segments_ranked.actual > company.actual
-                else segments_ranked.actual < company.actual
-            end
-        )
+        kpi = 'COMPLAINT_RATE'
+        or case
+            when direction = 'LOWER' then actual > company_actual
+            else actual < company_actual
+        end
 
     union all
 
-    -- what to do, and the KPI as it stands that will show success
+    -- what to do, and as it stands the KPI that will show success
     select
         treatments.as_of_date,
         'ADVICE' as section,
         'ADVICE' as topic,
         treatments.problem_no as place,
-        case when treatments.segment = 'ALL' then 2 else 1 end as part,
+        treatments.cause_rank as part,
         treatments.due_days as part_order,
         'TREATMENT' as statement_code,
+        false as is_evidence,
         treatments.kpi,
         success.metric_id,
         'ALL' as store_code,
@@ -639,20 +722,15 @@ statements as (
         success.n,
         success.lo,
         success.hi,
-        success.source_mart,
-        success.measured_on,
-        success.is_simulated,
         success.missing_reason,
-        treatments.strategy_code,
-        treatments.action_en,
-        treatments.action_zh,
-        treatments.channel,
-        treatments.max_cost,
+        success.measured_on,
+        success.source_mart,
+        success.is_simulated,
         treatments.owner,
-        treatments.due_days,
+        treatments.strategy_code,
         treatments.success_kpi
     from treatments
-    left join company as success
+    inner join company as success
         on
             treatments.as_of_date = success.as_of_date
             and treatments.success_kpi = success.kpi
@@ -676,6 +754,7 @@ select  -- noqa: ST06
     dates.is_latest,
     statements.topic,
     statements.statement_code,
+    statements.is_evidence,
     statements.kpi,
     statements.metric_id,
     statements.store_code,
@@ -704,12 +783,12 @@ select  -- noqa: ST06
 
     -- what to do
     statements.strategy_code,
-    statements.action_en,
-    statements.action_zh,
-    statements.channel,
-    statements.max_cost,
+    treatments.action_en,
+    treatments.action_zh,
+    treatments.channel,
+    treatments.max_cost,
     statements.owner,
-    cast(statements.due_days as integer) as due_days,
+    treatments.due_days,
     statements.success_kpi
 from statements
 inner join dates on statements.as_of_date = dates.as_of_date
@@ -719,3 +798,8 @@ left join scorecard as judged
         and statements.store_code = judged.store_code
         and coalesce(statements.success_kpi, statements.kpi) = judged.kpi
         and statements.statement_code not in ('WORST_SEGMENT', 'STORES_BREACHED')
+left join treatments
+    on
+        statements.as_of_date = treatments.as_of_date
+        and statements.problem_no = treatments.problem_no
+        and statements.strategy_code = treatments.strategy_code
