@@ -9,6 +9,8 @@
   Personal data is read in models/intermediate/pii alone; only models/intermediate/identity reads
   what stands there, and gives ids, kinds and reasons.
 - Every model and every column is described; core and marts have an enforced contract.
+- Every mart has a reader: a report, a dashboard or the analysts name it (exposures), and each of
+  those has an owner, a place and a description, and reads marts only.
 - Every core and mart model parses as Spark SQL and is free of what Spark refuses or understands
   differently. What is judged is the SQL that Spark would get: the project is compiled from a copy
   in which each dispatched macro takes its `spark__` branch, once as a first and once as an
@@ -207,6 +209,34 @@ def contracts(manifest: Manifest) -> list[str]:
         for column in node["columns"].values():
             if not column.get("data_type"):
                 problems.append(f"{node['original_file_path']}: {column['name']} has no data_type")
+    return problems
+
+
+def readers(manifest: Manifest) -> list[str]:
+    """Marts that no exposure names, and exposures without owner, place, words or marts."""
+    problems = []
+    everything = manifest["nodes"] | manifest["sources"]
+    read: set[str] = set()
+    for exposure in manifest.get("exposures", {}).values():
+        where = f"{exposure['original_file_path']}: {exposure['name']}"
+        for said in ("description", "url", "maturity", "label"):
+            if not (exposure.get(said) or "").strip():
+                problems.append(f"{where} has no {said}")
+        if not (exposure.get("owner") or {}).get("name"):
+            problems.append(f"{where} has no owner")
+        parents = exposure["depends_on"]["nodes"]
+        if not parents:
+            problems.append(f"{where} reads nothing")
+        for parent in parents:
+            if parent not in everything or layer(everything[parent]) not in ("marts", "report"):
+                problems.append(f"{where} reads {parent}, which is no mart")
+        read |= set(parents)
+    for node in nodes(manifest, "model"):
+        if layer(node) in ("marts", "report") and node["unique_id"] not in read:
+            problems.append(
+                f"{node['original_file_path']}: nobody reads {node['name']}; "
+                "an exposure names who does"
+            )
     return problems
 
 
@@ -542,6 +572,7 @@ def main(
         first, later = (compile_for_spark(work, incremental=flag) for flag in (False, True))
         undefined, defined = definitions(first)
         problems += layering(first) + descriptions(first) + contracts(first) + undefined
+        problems += readers(first)
         problems += dict.fromkeys(portability(first) + portability(later))
         console.print(
             f"  {sum(1 for _ in nodes(first, 'model'))} models, {defined} mart columns with a "

@@ -31,6 +31,7 @@ lint = _script()
 def _model(path: str, sql: str, reads: list[str], *columns: str, **config: Any) -> dict[str, Any]:
     name = Path(path).stem
     return {
+        "unique_id": f"model.kehu.{name}",
         "name": name,
         "schema": "intermediate" if "/_shared/" in path else path.split("/")[1],
         "resource_type": "model",
@@ -108,11 +109,31 @@ def manifest() -> dict[str, Any]:
     ledger = sources["source.kehu.raw.a"] | {"source_name": "ledger", "schema": "ops"}
     sources["source.kehu.ledger.a"] = ledger
     nodes = {f"model.kehu.{m['name']}": m for m in models} | {"seed.kehu.param": seed}
-    return {"metadata": {"project_name": "kehu"}, "nodes": nodes, "sources": sources}
+    exposure = {
+        "name": "page",
+        "label": "Page",
+        "original_file_path": "models/marts/report/_exposures.yml",
+        "description": "The page.",
+        "url": "index.html",
+        "maturity": "high",
+        "owner": {"name": "CRM manager"},
+        "depends_on": {"nodes": ["model.kehu.mart_a"]},
+    }
+    return {
+        "metadata": {"project_name": "kehu"},
+        "nodes": nodes,
+        "sources": sources,
+        "exposures": {"exposure.kehu.page": exposure},
+    }
 
 
 def model(manifest: dict[str, Any], name: str) -> dict[str, Any]:
     found: dict[str, Any] = manifest["nodes"][f"model.kehu.{name}"]
+    return found
+
+
+def exposure(manifest: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = manifest["exposures"]["exposure.kehu.page"]
     return found
 
 
@@ -123,6 +144,7 @@ def problems(manifest: dict[str, Any]) -> list[str]:
         *lint.descriptions(manifest),
         *lint.contracts(manifest),
         *lint.portability(manifest),
+        *lint.readers(manifest),
         *undefined,
     ]
     return found
@@ -183,11 +205,13 @@ def test_a_mart_does_not_read_another_mart(manifest: dict[str, Any]) -> None:
 def test_the_report_reads_marts_and_no_mart_reads_it(manifest: dict[str, Any]) -> None:
     mart = copy.deepcopy(model(manifest, "mart_a"))
     mart |= {"name": "mart_r", "original_file_path": "models/marts/report/mart_r.sql"}
+    mart["unique_id"] = "model.kehu.mart_r"
     helper = copy.deepcopy(model(manifest, "int_a__ranked"))
     helper |= {"name": "int_r", "original_file_path": "models/marts/report/int_r.sql"}
     manifest["nodes"] |= {"model.kehu.mart_r": mart, "model.kehu.int_r": helper}
     mart["depends_on"]["nodes"] = ["model.kehu.mart_a", "model.kehu.int_r", "seed.kehu.param"]
     helper["depends_on"]["nodes"] = ["model.kehu.mart_a", "model.kehu.dim_a"]
+    exposure(manifest)["depends_on"]["nodes"].append("model.kehu.mart_r")
     assert problems(manifest) == []
     for reader, read in (
         ("mart_a", "mart_r"),
@@ -203,6 +227,30 @@ def test_the_report_reads_marts_and_no_mart_reads_it(manifest: dict[str, Any]) -
     assert "is not published" in "".join(lint.layering(manifest))
     mart["config"]["contract"] = {"enforced": False}
     assert "the contract is not enforced" in "".join(lint.contracts(manifest))
+
+
+def test_a_mart_that_nobody_reads(manifest: dict[str, Any]) -> None:
+    del manifest["exposures"]["exposure.kehu.page"]
+    assert "nobody reads mart_a" in lint.readers(manifest)[0]
+
+
+@pytest.mark.parametrize("said", ["description", "url", "maturity", "label", "owner"])
+def test_an_exposure_says_who_where_and_what(manifest: dict[str, Any], said: str) -> None:
+    exposure(manifest)[said] = {} if said == "owner" else " "
+    assert f"page has no {said}" in lint.readers(manifest)[0]
+
+
+@pytest.mark.parametrize(
+    "read", ["model.kehu.dim_a", "model.kehu.int_a__ranked", "model.kehu.gone"]
+)
+def test_an_exposure_reads_marts_that_exist(manifest: dict[str, Any], read: str) -> None:
+    exposure(manifest)["depends_on"]["nodes"].append(read)
+    assert "which is no mart" in lint.readers(manifest)[0]
+
+
+def test_an_exposure_that_reads_nothing(manifest: dict[str, Any]) -> None:
+    exposure(manifest)["depends_on"]["nodes"] = []
+    assert "reads nothing" in lint.readers(manifest)[0]
 
 
 def test_a_room_that_does_not_exist_is_refused(manifest: dict[str, Any]) -> None:

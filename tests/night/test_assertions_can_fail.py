@@ -574,6 +574,127 @@ MUTATIONS = [
         "concentration disagrees",
         "delete from marts.marts.mart_concentration",
     ),
+    (
+        "assert_kpi_target",
+        "do not go together",
+        one("marts.core.kpi_target", "floor = null", "target is not null"),
+    ),
+    (
+        "assert_kpi_target",
+        "do not go together",
+        one("marts.core.kpi_target", "floor = target", "target is not null"),
+    ),
+    (
+        "assert_kpi_target",
+        "do not go together",
+        "update marts.core.kpi_target set floor = 0.01 where kpi = 'CHURN'",
+    ),
+    (
+        "assert_kpi_target",
+        "in the unit",
+        "update marts.core.kpi_target set target = 85, floor = 70 where kpi = 'CSAT'",
+    ),
+    ("assert_kpi_target", "weight is negative", one("marts.core.kpi_target", "weight = -1")),
+    (
+        "assert_kpi_target",
+        "two targets",
+        "insert into marts.core.kpi_target by name "
+        "select * replace (date '2020-01-01' as valid_from) from marts.core.kpi_target",
+    ),
+    (
+        "assert_treatment_matrix",
+        "without a treatment",
+        "delete from marts.core.treatment_matrix where kpi = 'NPS' and segment = 'ALL'",
+    ),
+    ("assert_treatment_matrix", "term or cost", one("marts.core.treatment_matrix", "due_days = 0")),
+    (
+        "assert_mart_scorecard",
+        "without the company",
+        "delete from marts.marts.mart_scorecard where kpi = 'CRM_ROI'",
+    ),
+    (
+        "assert_mart_scorecard",
+        "do not go together",
+        one("marts.marts.mart_scorecard", "missing_reason = null", "actual is null"),
+    ),
+    (
+        "assert_mart_scorecard",
+        "do not go together",
+        one("marts.marts.mart_scorecard", "actual = 0", "kpi = 'CRM_ROI'"),
+    ),
+    (
+        "assert_mart_scorecard",
+        "disagree",
+        one("marts.marts.mart_scorecard", "attainment = 1", "kpi = 'CRM_ROI'"),
+    ),
+    (
+        "assert_mart_scorecard",
+        "disagree",
+        one(
+            "marts.marts.mart_scorecard",
+            "status = 'MET', attainment = 0.5, missing_reason = null",
+            "kpi = 'CHURN'",
+        ),
+    ),
+    (
+        "assert_mart_scorecard",
+        "few cases",
+        one(
+            "marts.marts.mart_scorecard",
+            "status = 'BREACHED', missing_reason = null, n = 0",
+            "kpi = 'CHURN'",
+        ),
+    ),
+    (
+        "assert_mart_scorecard",
+        "do not add up",
+        one(
+            "marts.marts.mart_scorecard",
+            "attainment = 1, weight = 0.5, weight_given = 5, scorecard_attainment = 1",
+            "kpi = 'CRM_ROI'",
+        ),
+    ),
+    (
+        "assert_mart_scorecard",
+        "differs from its mart",
+        one("marts.marts.mart_scorecard", "actual = actual + 1", "kpi = 'MEMBER_SALES'"),
+    ),
+    (
+        "assert_mart_scorecard",
+        "tested for change",
+        one("marts.marts.mart_scorecard", "is_significant_change = true", "kpi = 'MEMBER_SALES'"),
+    ),
+    (
+        "assert_mart_report",
+        "ten numbers",
+        "delete from marts.marts.mart_report where kpi = 'NPS' and section = 'SUMMARY'",
+    ),
+    (
+        "assert_mart_report",
+        "problem without advice",
+        one("marts.marts.mart_report", "section = 'PROBLEM', problem_no = 99"),
+    ),
+    (
+        "assert_mart_report",
+        "advice without a problem",
+        one("marts.marts.mart_report", "section = 'ADVICE', problem_no = 99"),
+    ),
+    (
+        "assert_mart_report",
+        "without a cause",
+        one("marts.marts.mart_report", "section = 'PROBLEM'", "kpi = 'MEMBER_SALES'"),
+    ),
+    (
+        "assert_mart_report",
+        "nobody is told",
+        "update marts.marts.mart_scorecard set status = 'BREACHED' "
+        "where kpi = 'CRM_ROI' and store_code = 'ALL'",
+    ),
+    (
+        "assert_mart_report",
+        "differs from the scorecard",
+        one("marts.marts.mart_report", "value = 1e9", "kpi = 'MEMBER_SALES'"),
+    ),
 ]
 
 
