@@ -53,6 +53,7 @@ TOGETHER = {
     "tests/night/test_same_marts.py": "history",
     "tests/night/test_publish.py": "history",
     "tests/night/test_assertions_can_fail.py": "history",
+    "tests/night/test_copies.py": "history",
     "tests/models/test_demo_year.py": "demo year",
     "tests/questions/test_questions.py": "demo year",
     "tests/collect/test_collect.py": "databases",

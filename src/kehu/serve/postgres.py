@@ -273,6 +273,7 @@ class _Copy:
         self._database = target.database
         self.notes: list[str] = []
         self.copied_at: Any = None
+        self.waited = 0.0
         self.deadline = time.monotonic() + options.wait
 
     def shown(self, schema: str, suffix: str = "") -> str:
@@ -573,13 +574,14 @@ class _Copy:
 
     def swap(self) -> None:
         """Show the new schemas instead of the old ones, in one transaction."""
+        attempt, began = 0, time.monotonic()
         self._wait_for_snapshots()
-        attempt = 0
         while not self._swapped(GATE_SECONDS[min(attempt, len(GATE_SECONDS) - 1)]):
             if time.monotonic() > self.deadline:
                 raise self._held_up()
             time.sleep(PAUSE_SECONDS[min(attempt, len(PAUSE_SECONDS) - 1)])
             attempt += 1
+        self.waited = round(time.monotonic() - began, 2)
 
     def _wait_for_snapshots(self) -> None:
         """Let transactions end that began before the copy: to them its tables would look empty.
@@ -750,6 +752,7 @@ class _Copy:
             role=self.options.role,
             with_facts=self.options.with_facts,
             tables={f"{self.shown(t.schema)}.{t.name}": t.rows for t in self.tables},
+            waited=self.waited,
             was_there=was_there,
             notes=self.notes,
         )

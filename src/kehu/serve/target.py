@@ -67,6 +67,7 @@ class Listing(BaseModel):
     as_of_date: str = ""
     written_at: datetime | None = None
     seconds: float = 0
+    waited: float = 0  # of these, for readers
     schemas: list[str] = []
     role: str = ""
     with_facts: bool = False
@@ -164,5 +165,6 @@ def summary(listing: Listing) -> dict[str, Any]:
         "publication": listing.publication,
         "tables": len(listing.tables),
         "rows": listing.rows,
+        "waited": listing.waited,
         "was_there": listing.was_there,
     }
