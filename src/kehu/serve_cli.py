@@ -17,7 +17,7 @@ To = Annotated[
     list[str] | None,
     typer.Option(
         "--to",
-        help="A connection (KEHU_CONNECTION_<NAME>), postgresql://…, ./folder or s3://bucket; "
+        help="A connection (KEHU_CONNECTION_<NAME>), postgresql://… or ./folder; "
         "as often as needed.",
     ),
 ]

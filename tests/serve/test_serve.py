@@ -146,6 +146,7 @@ def test_what_can_be_a_target(home: Home, kehu: Any, monkeypatch: pytest.MonkeyP
     assert "Kehu publishes to PostgreSQL" in kehu("publish", "--to", "shop", code=69)
     text = kehu("publish", "--to", "nobody", code=69)
     assert "KEHU_CONNECTION_NOBODY" in text and "./nobody" in text
+    assert "postgresql://…" in kehu("publish", "--to", "s3://bucket/bi", code=69)
     assert "go with --to" in kehu("publish", "--with-facts", code=1)
     assert read_target("./bi").kind == "folder" and read_target("/srv/bi").path == "/srv/bi"
     (home.path / "published").unlink()

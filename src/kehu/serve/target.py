@@ -47,7 +47,7 @@ class Target:
     """A place by its name as it may be shown: without a password."""
 
     name: str
-    kind: str  # postgresql, folder or bucket
+    kind: str  # postgresql or folder
     database: Database | None = None
     path: str = ""
 
@@ -84,12 +84,13 @@ class Listing(BaseModel):
 
 
 def read_target(text: str) -> Target:
-    """What `--to` and KEHU_PUBLISH_TO name: a URL, the name of a connection, a folder, a bucket."""
+    """What `--to` and KEHU_PUBLISH_TO name: a URL, the name of a connection, a folder."""
     text = text.strip()
     scheme = text.partition("://")[0].lower() if "://" in text else ""
-    if scheme == "s3":
-        raise KehuError("s3:// is no target yet; take a folder")
-        return Target(f"s3://{text[5:].strip('/')}", "bucket", path=text[5:].strip("/"))
+    if scheme and scheme.partition("+")[0] not in POSTGRESQL:
+        raise KehuError(
+            f"{scheme}://: Kehu publishes to PostgreSQL (postgresql://…) or to a folder (./bi)"
+        )
     try:
         if scheme:
             database = _postgresql(database_at(text), scheme)
@@ -101,7 +102,7 @@ def read_target(text: str) -> Target:
         hint = "" if scheme else f"; a folder is written with a slash: ./{text}"
         raise TargetFailed(f"{error}{hint}") from None
     if not text:
-        raise KehuError("a target is a connection, a postgresql:// URL, a ./folder or s3://bucket")
+        raise KehuError("a target is a connection, a postgresql:// URL or a ./folder")
     folder = Path(text).expanduser().resolve()
     return Target(str(folder), "folder", path=str(folder))
 
@@ -109,7 +110,7 @@ def read_target(text: str) -> Target:
 def _postgresql(database: Database, given: str) -> Database:
     if database.url.drivername.partition("+")[0] not in POSTGRESQL:
         raise KehuError(
-            f"{given}: Kehu publishes to PostgreSQL, to a folder or to s3://, not to "
+            f"{given}: Kehu publishes to PostgreSQL or to a folder, not to "
             f"{database.url.drivername.partition('+')[0]}"
         )
     return database
