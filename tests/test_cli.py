@@ -129,6 +129,21 @@ def test_rows_too_wide_for_the_screen_are_printed_one_below_the_other(
     assert "row 1" not in capsys.readouterr().out
 
 
+def test_many_rows_too_wide_for_the_screen_are_several_tables(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None is wider than the screen, each has the number of the row and the first column."""
+    monkeypatch.setattr(cli, "out", Console(width=60))
+    columns = ", ".join(f"i * 100 + {n} as column_number_{n}" for n in range(12))
+    assert cli._print_rows(f"select {columns} from range(4) as t(i)") == 4
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 60
+    for number in range(4):
+        own = [line for line in lines if re.match(rf"│ {number + 1} │ {number * 100} ", line)]
+        told = {int(cell) for line in own for cell in re.findall(r"\d+", line)}
+        assert {number * 100 + n for n in range(12)} <= told
+
+
 def test_waiving_needs_a_reason(kehu: Any) -> None:
     text = kehu("replay", "store-0", "--as-of", "2017-03-31", "--waive", "held", code=1)
     assert "--waive needs --reason" in text

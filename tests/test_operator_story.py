@@ -190,3 +190,14 @@ def test_questions_are_listed_asked_and_unknown_ones_refused(
     assert "How many?" in answer and "多少？" in answer and "Mind: counts twice." in answer
     assert "│ 42     │" in answer
     assert "select sum(n) as answer from marts.mart_x" in answer
+    assert "Definitions: V4" in answer
+    assert kehu("ask", "7", "--csv").splitlines() == ["answer", "42"]
+    assert kehu("ask", "7", "--sql").splitlines()[-1] == "select sum(n) as answer from marts.mart_x"
+    (folder / "README.md").write_text("| 8 | Whom to mail | no feed `consent` |\n")
+    said = kehu("ask", "8", code=1)
+    assert "question 8 (Whom to mail) is not answered yet: no feed `consent`" in said
+    assert "not answered yet: 8" in kehu("ask")
+    many = "select i as n, i * 2 as twice from range(50) as t(i) order by i"
+    assert "and 48 more rows" in kehu("query", many, "--limit", "2")
+    assert "more rows" not in kehu("query", many)
+    assert kehu("query", many, "--csv").splitlines()[-1] == "49,98"

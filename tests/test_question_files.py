@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kehu.errors import KehuError
-from kehu.questions import FOLDER, read_question, read_questions
+from kehu.questions import FOLDER, read_question, read_questions, read_waiting
 from kehu.settings import PROJECT
 
 HEAD = "-- 7. What now,\n--   and where?\n-- 中文：怎么办？\n-- Trap: none.\n-- Definitions: P13, P17\n"
@@ -48,3 +48,13 @@ def test_a_head_without_a_part_and_a_number_twice(tmp_path: Path) -> None:
     (folder / "q07_then.sql").write_text(HEAD.replace("Trap:", "But:"), encoding="utf-8")
     with pytest.raises(KehuError, match="the head must read"):
         read_questions(tmp_path)
+
+
+def test_the_questions_that_wait_say_for_what() -> None:
+    waiting = read_waiting(PROJECT)
+    assert sorted([*waiting, *read_questions(PROJECT)]) == list(range(1, 21))
+    assert waiting[17] == ("Stuck prize winners", "no feed `prize_claim`")
+
+
+def test_a_project_without_a_list_has_none_that_wait(tmp_path: Path) -> None:
+    assert read_waiting(tmp_path) == {}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import getpass
+import sys
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import duckdb
 import typer
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -23,7 +26,7 @@ from kehu.init import init
 from kehu.journal import read_journal
 from kehu.landing_cli import print_waiting
 from kehu.quality_cli import quality_command
-from kehu.questions import read_questions
+from kehu.questions import read_questions, read_waiting
 from kehu.serve_cli import To, print_listing, print_served, print_targets, serve_options
 from kehu.settings import Settings
 from kehu.source_cli import source_app
@@ -261,28 +264,86 @@ def _last_failures(settings: Settings) -> list[dict[str, Any]]:
     return [line for line in lines if line["run_id"] == last and line["state"] == "failed"][-3:]
 
 
-def _print_rows(query: str, connection: duckdb.DuckDBPyConnection | None = None) -> int:
-    """Print what a query finds; each row as a list of its columns where side by side is too wide."""
-    cursor = (connection or duckdb).execute(query)
-    if cursor is None or cursor.description is None:  # blanks or a comment
-        raise KehuError("there is no query in it; write a select")
+def _print_rows(
+    query: str, connection: duckdb.DuckDBPyConnection | None = None, limit: int = 0
+) -> int:
+    """Print what a query finds, at most `limit` rows (0: all); returns how many it found.
+
+    Where the columns do not fit side by side, few rows are printed each as a list of its columns, more
+    rows as several tables beneath each other, with the number of the row and the first column in each.
+    """
+    cursor = _run(query, connection)
     names = [str(column[0]) for column in cursor.description]
-    rows = [["" if v is None else str(v) for v in row] for row in cursor.fetchall()]
-    table = Table()
-    for name in names:
-        table.add_column(Text(name), overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    wide = out.measure(table, options=out.options.update(width=10_000)).maximum
-    if rows and wide > out.width:
+    found = cursor.fetchall()
+    rows = [[_as_text(v) for v in row] for row in found[: limit or None]]
+    widths = [max(map(cell_len, column)) + 3 for column in zip(names, *rows, strict=True)]
+    if sum(widths) + 1 <= out.width or not rows:
+        _print_table(names, rows)
+    elif len(rows) <= RECORDS:
         for number, row in enumerate(rows, start=1):
             table = Table(title=f"row {number}", title_justify="left", show_header=False)
             for name, value in zip(names, row, strict=True):
                 table.add_row(Text(name), Text(value))
             out.print(table)
     else:
-        out.print(table)
-    return len(rows)
+        first = len(str(len(rows))) + 4 + widths[0]
+        for group in _groups(widths[1:], out.width - first - 1):
+            columns = [0, *(number + 1 for number in group)]
+            _print_table(
+                ["#", *(names[c] for c in columns)],
+                [[str(n), *(row[c] for c in columns)] for n, row in enumerate(rows, start=1)],
+            )
+    if len(found) > len(rows):
+        say(f"... and {len(found) - len(rows):,} more rows; --limit 0 prints all, --csv all as CSV")
+    return len(found)
+
+
+def _as_text(value: object) -> str:
+    """A cell as it is printed: 530.6000000000001 is 530.6."""
+    if value is None:
+        return ""
+    return str(round(value, 9)) if isinstance(value, float) else str(value)
+
+
+RECORDS = 3  # so many rows are better read as lists of their columns than in several tables
+
+
+def _run(query: str, connection: duckdb.DuckDBPyConnection | None) -> duckdb.DuckDBPyConnection:
+    cursor = (connection or duckdb).execute(query)
+    if cursor is None or cursor.description is None:  # blanks or a comment
+        raise KehuError("there is no query in it; write a select")
+    return cursor
+
+
+def _print_table(names: list[str], rows: list[list[str]]) -> None:
+    table = Table()
+    for name in names:
+        table.add_column(Text(name), overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    out.print(table)
+
+
+def _groups(widths: list[int], room: int) -> list[list[int]]:
+    """Neighbouring columns, by number, as many in a group as there is room for; one at least."""
+    groups: list[list[int]] = []
+    left = 0
+    for number, width in enumerate(widths):
+        if not groups or width > left:
+            groups.append([])
+            left = room
+        groups[-1].append(number)
+        left -= width
+    return groups
+
+
+def _print_csv(query: str, connection: duckdb.DuckDBPyConnection) -> None:
+    """All rows as CSV, for a spreadsheet or another program: nothing else is printed."""
+    cursor = _run(query, connection)
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(column[0] for column in cursor.description)
+    while rows := cursor.fetchmany(10_000):
+        writer.writerows(rows)
 
 
 @app.command("replay")
@@ -640,6 +701,9 @@ def failing_rows_command(
         raise KehuError(f"{check}: its query can not be run on what was built: {error}") from None
 
 
+AsCsv = Annotated[bool, typer.Option("--csv", help="All rows as CSV, and nothing else.")]
+
+
 @app.command("query")
 @for_operators
 def query_command(
@@ -647,6 +711,8 @@ def query_command(
     file: Annotated[
         Path | None, typer.Option(help="Run the SQL of this file.", exists=True, dir_okay=False)
     ] = None,
+    limit: Annotated[int, typer.Option(min=0, help="How many rows to print; 0: all.")] = 0,
+    as_csv: AsCsv = False,
 ) -> None:
     """Run SQL against the published marts, read-only."""
     if (sql is None) == (file is None):
@@ -655,35 +721,64 @@ def query_command(
         query = file.read_text(encoding="utf-8-sig") if file is not None else str(sql)
     except UnicodeDecodeError:
         raise KehuError(f"{file}: is not UTF-8; save it as UTF-8") from None
-    _ask_marts(query)
+    _ask_marts(query, limit, as_csv)
 
 
-def _ask_marts(query: str) -> None:
+def _ask_marts(query: str, limit: int, as_csv: bool) -> None:
     path = Settings().published / "marts.duckdb"
     if not path.exists():
         raise KehuError("nothing is published yet; `kehu night --as-of DATE` publishes")
     with warehouse.open_marts(path) as connection:
         try:
-            _print_rows(query, connection)
+            if as_csv:
+                _print_csv(query, connection)
+            else:
+                _print_rows(query, connection, limit)
         except duckdb.Error as error:
             raise KehuError(str(error)) from None
 
 
 @app.command("ask")
 @for_operators
-def ask_command(number: Annotated[int | None, typer.Argument()] = None) -> None:
+def ask_command(
+    number: Annotated[int | None, typer.Argument(help="Which; without it they are listed.")] = None,
+    limit: Annotated[int, typer.Option(min=0, help="How many rows to print; 0: all.")] = 20,
+    as_csv: AsCsv = False,
+    as_sql: Annotated[
+        bool, typer.Option("--sql", help="Only the query, to be changed and run elsewhere.")
+    ] = False,
+) -> None:
     """Answer one of the questions of a customer manager, with its query; without a number, list them."""
-    found = read_questions(Settings().project)
+    settings = Settings()
+    found = read_questions(settings.project)
+    waiting = read_waiting(settings.project)
     if number is None:
         for question in found.values():
             say(f"{question.number:>2}  {question.title}\n    {question.title_zh}")
+        if waiting:
+            say(f"not answered yet: {', '.join(map(str, waiting))}; `kehu ask NUMBER` says why")
         return
+    if number in waiting:
+        title, reason = waiting[number]
+        raise KehuError(f"question {number} ({title}) is not answered yet: {reason}")
     if number not in found:
         raise KehuError(f"no question {number}; there are {', '.join(map(str, found))}")
     question = found[number]
-    say(f"{question.title}\n{question.title_zh}\nMind: {question.trap}")
-    _ask_marts(question.sql)
-    say(question.sql)
+    if as_sql:
+        say(question.sql.rstrip())
+        return
+    if as_csv:
+        _ask_marts(question.sql, limit, as_csv)
+        return
+    say(f"{question.number}. {question.title}\n{question.title_zh}\nMind: {question.trap}")
+    manifest = publish.current_manifest(settings)
+    if manifest is not None:
+        say(f"As of {manifest['as_of_date']}, publication {manifest['publication']}.")
+        if manifest["simulated_feeds"]:
+            say(", ".join(manifest["simulated_feeds"]), "simulated", "magenta")
+    _ask_marts(question.sql, limit, as_csv)
+    say(f"Definitions: {', '.join(question.definitions)} (docs/metrics.md). The query:\n")
+    say(question.sql.rstrip())
 
 
 @app.command("init")

@@ -36,6 +36,14 @@ def read_questions(project: Path) -> dict[int, Question]:
     return dict(sorted(found.items()))
 
 
+def read_waiting(project: Path) -> dict[int, tuple[str, str]]:
+    """The questions that the README lists without a file: what they ask, and why nothing answers yet."""
+    page = project / FOLDER / "README.md"
+    text = page.read_text(encoding="utf-8") if page.exists() else ""
+    rows = re.findall(r"^\| (\d+) \| ([^\[|]+?) \| ([^|]+?) \|$", text, re.MULTILINE)
+    return {int(number): (title, reason) for number, title, reason in rows}
+
+
 def read_question(path: Path) -> Question:
     """One file; its head is `-- 7. title`, `-- 中文：…`, `-- Trap: …`, `-- Definitions: P13, P17`.
 
