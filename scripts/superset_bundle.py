@@ -9,6 +9,7 @@ formats follow from models/**.yml, so they can not drift.
 
 No number may be added up over as_of_date. So no metric is a bare sum: it is either the number of one
 row (`one`: NULL where the group holds several) or a sum that is NULL over several as-of dates (`add`).
+Only marts that have no such date (of batches) may be summed up plainly.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ BUNDLE = PROJECT / "bi" / "superset"
 FOLDERS = ("databases", "datasets", "charts", "dashboards")
 NOT_ADDED = ("as_of_date", "checked_on")
 
-ONE = re.compile(r"CASE WHEN COUNT\(\*\) = 1 THEN MAX\((\w+)\) END")
+ONE = re.compile(
+    r"CASE WHEN COUNT\(\*\) = 1(?P<only> AND MIN\(\w+\) = '\w+')? THEN MAX\((?P<column>\w+)\) END"
+)
+SUM = re.compile(r"SUM\((\w+)\)")
 GUARD = r"CASE WHEN MIN\((?P<date>\w+)\) = MAX\((?P=date)\) THEN (?P<inner>.+) END"
 ADD = re.compile(GUARD, re.DOTALL)
 OF_ONE_ROW = "the number of one row; NULL where the selection holds several"
@@ -198,13 +202,14 @@ def _metric(mart: Mart, content: Mapping[str, Any]) -> dict[str, Any]:
     expression = content["expression"]
     name = content["metric_name"]
     extra = dict(content.get("extra") or {})
+    column, rule = "", "sums, of a mart that has no dates"
     if found := ONE.fullmatch(expression):
-        column, rule = found[1], OF_ONE_ROW
+        column, rule = ("" if found["only"] else found["column"]), OF_ONE_ROW
     elif found := ADD.fullmatch(expression):
-        inner = re.fullmatch(r"SUM\((\w+)\)", found["inner"])
+        inner = SUM.fullmatch(found["inner"])
         column, rule = (inner[1] if inner else ""), OF_ONE_DATE.format(date=found["date"])
-    else:
-        column, rule = "", ""
+    elif found := SUM.fullmatch(expression):
+        column = found[1]
     if column in mart.columns:
         ids = mart.definitions(column)
         unit = unit_of(column, mart.columns[column], mart.columns)
@@ -317,7 +322,8 @@ def _dataset_problems(content: Mapping[str, Any]) -> Iterator[str]:
     for each in content["metrics"]:
         expression = each["expression"]
         one, add = ONE.fullmatch(expression), ADD.fullmatch(expression)
-        if not one and not (add and add["date"] in mart.columns and add["date"] in NOT_ADDED):
+        dates = set(NOT_ADDED) & set(mart.columns)
+        if dates and not one and not (add and add["date"] in dates):
             yield f"metric {each['metric_name']} may add up over dates: {expression}"
         if not each["extra"]["metric_ids"]:
             yield f"metric {each['metric_name']} has no definition"
@@ -492,6 +498,69 @@ def assemble(uri: str, simulated: Iterable[str], folder: Path = BUNDLE) -> dict[
                 extra = {k: v for k, v in content["extra"].items() if k != "engine_params"}
                 bundle[name] |= {"extra": extra}
     return {name: dump(content) for name, content in bundle.items()}
+
+
+# ------------------------------------------------------------------------------------- exported
+
+OF_ONE_PLACE = ("datasource", "slice_id", "dashboards", "url_params")
+_MARKED = re.compile(re.escape(MARK) + r" (?:Rests on simulated [a-z_, ]+\. )?")
+
+
+def neutral(before: Mapping[str, Any] | None, exported: Mapping[str, Any]) -> dict[str, Any]:
+    """An exported chart or dashboard as the bundle keeps it: without marks, numbers of one Superset."""
+    found = {**exported}
+    places: dict[int, int] = {}
+    if "params" in found:
+        found["params"] = {k: v for k, v in found["params"].items() if k not in OF_ONE_PLACE}
+        found.pop("query_context", None)
+    if "position" in found:
+        places = _places(before, found)
+        metadata = found["metadata"]
+        for each in metadata.get("native_filter_configuration") or []:
+            excluded = each["scope"]["excluded"]
+            each["scope"]["excluded"] = sorted(places[n] for n in excluded if n in places)
+            each.pop("chartsInScope", None)
+            each.pop("tabsInScope", None)
+        metadata["chart_configuration"] = {}
+        metadata.get("global_chart_configuration", {})["chartsInScope"] = []
+        for child in charts_of(found):
+            child["meta"]["chartId"] = places[child["meta"]["chartId"]]
+    found = _unmarked(found)
+    return (
+        {key: _ordered(before[key], found.get(key, before[key])) for key in before}
+        if before
+        else found
+    )
+
+
+def _places(before: Mapping[str, Any] | None, found: Mapping[str, Any]) -> dict[int, int]:
+    """The number that each chart of a dashboard has in the bundle, by its number in Superset."""
+    known = {c["meta"]["uuid"]: c["meta"]["chartId"] for c in charts_of(before)} if before else {}
+    following = max(known.values(), default=1000) + 1
+    places = {}
+    for child in charts_of(found):
+        uuid = child["meta"]["uuid"]
+        if uuid not in known:
+            known[uuid] = following
+            following += 1
+        places[child["meta"]["chartId"]] = known[uuid]
+    return places
+
+
+def _unmarked(value: Any) -> Any:
+    if isinstance(value, str):
+        return _MARKED.sub("", value)
+    if isinstance(value, dict):
+        return {key: _unmarked(each) for key, each in value.items()}
+    return [_unmarked(each) for each in value] if isinstance(value, list) else value
+
+
+def _ordered(before: Any, after: Any) -> Any:
+    """`after` with its keys in the order of `before`, so that a diff shows what changed."""
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        return after
+    keys = [key for key in before if key in after] + [key for key in after if key not in before]
+    return {key: _ordered(before.get(key), after[key]) for key in keys}
 
 
 def main(

@@ -30,7 +30,6 @@ import duckdb
 import httpx
 import psutil
 import typer
-import yaml
 from rich.console import Console
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -313,31 +312,41 @@ def export(home: Home = None) -> None:
     """Write Kehu's dashboards and charts, as they are in Superset now, back into bi/superset."""
     stack = Stack(home)
     with stack.client() as client:
-        answer = client.get("/assets/export/")
-        answer.raise_for_status()
-    changed = write_back(answer.content, {uuid for _, uuid in stack.state["imported"]})
+        archive = client.get("/assets/export/").raise_for_status().content
+    changed = write_back(archive, bundle.BUNDLE)
     console.print("\n".join(changed) or "nothing differs", markup=False)
-    found = list(bundle.problems(bundle.written(bundle.read())))
+    found = list(bundle.problems(bundle.read()))
     console.print("\n".join(found), markup=False)
+    raise typer.Exit(1 if found else 0)
 
 
-def write_back(archive: bytes, imported: set[str]) -> list[str]:
-    """Write the exported files that belong to the bundle over its own; return what changed."""
-    own = {c["uuid"]: n for n, c in bundle.read().items() if "uuid" in c}
-    changed = []
+def write_back(archive: bytes, folder: Path) -> list[str]:
+    """Write the dashboards of the bundle in `folder`, and the charts on them, as they were exported.
+
+    Returns the names of the files that changed. Datasets are not written: they follow from the models.
+    """
+    own = {c["uuid"]: n for n, c in bundle.read(folder).items() if "uuid" in c}
     with zipfile.ZipFile(io.BytesIO(archive)) as exported:
-        contents = {name: yaml.safe_load(exported.read(name)) for name in exported.namelist()}
-    for path, content in contents.items():
-        kind = path.split("/")[1]
-        if kind not in ("charts", "dashboards", "datasets"):
-            continue
-        name = own.get(content["uuid"])
-        if name is None:
-            continue
-        before = (bundle.BUNDLE / name).read_text(encoding="utf-8")
-        after = bundle.dump(bundle.neutral(yaml.safe_load(before), content))
+        contents = [
+            bundle.load(exported.read(name).decode())
+            for name in exported.namelist()
+            if name.split("/")[1] in ("charts", "dashboards")
+        ]
+    for dashboard in (c for c in contents if own.get(c["uuid"], "").startswith("dashboards/")):
+        for child in bundle.charts_of(dashboard):
+            uuid = child["meta"]["uuid"]
+            own.setdefault(
+                uuid, f"charts/{dashboard['slug'].removeprefix('kehu-')}_{uuid[:8]}.yaml"
+            )
+    changed = []
+    for content in contents:
+        if not (name := own.get(content["uuid"])):
+            continue  # somebody's own
+        path = folder / name
+        before = path.read_text(encoding="utf-8") if path.exists() else ""
+        after = bundle.dump(bundle.neutral(bundle.load(before) if before else None, content))
         if after != before:
-            (bundle.BUNDLE / name).write_text(after, encoding="utf-8")
+            path.write_text(after, encoding="utf-8")
             changed.append(name)
     return changed
 

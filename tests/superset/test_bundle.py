@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import io
 import os
+import shutil
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 sys.path.append(str(PROJECT / "scripts"))
 
 import superset_bundle as bundle  # noqa: E402
+import superset_stack  # noqa: E402
 
 Files = dict[str, dict[str, Any]]
 FEEDS = {"survey_answer", "complaint", "complaint_event"}
@@ -158,6 +162,37 @@ def test_the_place_is_put_in_at_the_import(files: Files) -> None:
     assert "postgresql+psycopg2://reader@host/kehu" in theirs["databases/kehu.yaml"]
     assert "read_only" not in theirs["databases/kehu.yaml"]
     assert set(ours) == set(theirs) == set(files)
+
+
+def exported(files: Files, start: int) -> bytes:
+    """The bundle as a Superset exports it: with marks, and the numbers that it gave to the charts."""
+    marked = copy.deepcopy(bundle.marked(files, FEEDS))
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, content in marked.items():
+            if name.startswith("dashboards/"):
+                numbers = {}
+                for child in bundle.charts_of(content):
+                    start += 1
+                    numbers[child["meta"]["chartId"]] = child["meta"]["chartId"] = start
+                for each in content["metadata"]["native_filter_configuration"]:
+                    each["scope"]["excluded"] = [numbers[n] for n in each["scope"]["excluded"]]
+                    each["chartsInScope"] = sorted(numbers.values())
+            if name.startswith("charts/"):
+                content["params"] |= {"datasource": "3__table", "slice_id": 12}
+                content["query_context"] = "{}"
+            archive.writestr(f"assets_export/{name}", bundle.dump(content))
+    return out.getvalue()
+
+
+def test_what_is_exported_is_what_was_imported(files: Files, tmp_path: Path) -> None:
+    folder = tmp_path / "superset"
+    shutil.copytree(bundle.BUNDLE, folder)
+    assert superset_stack.write_back(exported(files, 4000), folder) == []
+    changed = copy.deepcopy(files)
+    changed["charts/value_abc.yaml"]["params"]["row_limit"] = 7
+    assert superset_stack.write_back(exported(changed, 0), folder) == ["charts/value_abc.yaml"]
+    assert bundle.read(folder)["charts/value_abc.yaml"] == changed["charts/value_abc.yaml"]
 
 
 def publish(home: Path, night: int) -> None:
