@@ -45,8 +45,11 @@ OF_ONE_DATE = "NULL where the selection holds several {date}s: they are never ad
 
 FORMATS = {
     "share 0..1": ".1%",
+    "share": ".1%",
+    "share difference": "+.1%",
     "probability": ".1%",
     "money": ",.0f",
+    "currency": ",.0f",
     "count": ",d",
     "customers": ",d",
     "days": ",.0f",
@@ -69,7 +72,7 @@ RESTS_ON = (
     (r"Q\d+$", ()),
     (r"", ("sales_line",)),
 )
-MARK = "〔模拟 simulated〕"
+MARK = "〔模拟 sim.〕"
 
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -81,7 +84,10 @@ def load(text: str) -> Any:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Texts of several lines as blocks, the rest on lines of their own."""
+    """Texts of several lines as blocks, and what occurs twice written twice."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
 def _text(dumper: _Dumper, text: str) -> yaml.Node:

@@ -21,6 +21,10 @@ FLAGS = [
     "--lang=zh-CN",
 ]
 WAITING = "() => document.querySelectorAll('[data-test=\"loading-indicator\"], .loading').length"
+HEIGHT = """
+    () => Math.max(...[...document.querySelectorAll('.grid-container .grid-row')]
+        .map(each => each.getBoundingClientRect().bottom)) + window.scrollY + 40
+"""
 FAILED = """
     () => [...document.querySelectorAll('.ant-alert-error, .missing-chart-container')]
         .map(each => each.innerText)
@@ -85,10 +89,11 @@ def look(page: Any, address: str, picture: Path | None = None, seconds: float = 
     page.on("requestfailed", lost)
     try:
         page.goto(address)
-        page.wait_for_selector(".grid-container")
-        tall = page.evaluate("() => document.querySelector('.grid-container').scrollHeight") + 400
-        page.set_viewport_size({"width": page.viewport_size["width"], "height": int(tall)})
-        settle(page, seconds)
+        page.wait_for_selector(".grid-container .grid-row")
+        for margin in (400, 0):  # charts out of sight are not drawn; then no empty space beneath
+            tall = page.evaluate(HEIGHT) + margin
+            page.set_viewport_size({"width": page.viewport_size["width"], "height": int(tall)})
+            settle(page, seconds)
         seen.failed = page.evaluate(FAILED)
         seen.text = page.inner_text("body")
         if picture:
