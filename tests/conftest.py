@@ -56,6 +56,7 @@ TOGETHER = {
     "tests/night/test_copies.py": "history",
     "tests/models/test_demo_year.py": "demo year",
     "tests/questions/test_questions.py": "demo year",
+    "tests/report/test_pictures_of_a_year.py": "demo year",
     "tests/collect/test_collect.py": "databases",
     "tests/collect/test_servers.py": "databases",
     "tests/dags/test_connections.py": "tests/dags/test_chain.py",

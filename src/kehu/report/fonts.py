@@ -7,6 +7,7 @@ Here the font decides how wide text is, and it draws PNG and PDF.
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -74,8 +75,8 @@ def font_stack() -> str:
 
 def require_glyphs(text: str) -> None:
     """KehuError where no font of this machine has a character of `text`: it would be an empty box."""
-    missing = {c for c in set(text) if c.isprintable() and not c.isspace()}
-    missing = {c for c in missing if ord(c) not in cjk_font(folders()).characters}
+    drawn = {c for c in text if not c.isspace() and unicodedata.category(c) not in ("Cc", "Cf")}
+    missing = {c for c in drawn if ord(c) not in cjk_font(folders()).characters}
     if missing:  # a renderer looks for a single character in the other fonts as well
         missing -= {chr(code) for code in _all_characters(folders())}
     if missing:

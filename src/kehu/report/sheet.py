@@ -34,7 +34,7 @@ PURPLE = "#8f3f71"
 PAPER = "#ffffff"
 # light to dark in even steps, so that they stay apart in grey; ink is read on the first three, paper on
 # the other two
-SHADES = ("#f3f7fb", "#c9ddee", "#86b6da", "#2a75b5", "#0a3a70")
+SHADES = ("#f3f7fb", "#c3d9ec", "#86b6da", "#2a75b5", "#0a3a70")
 PAPER_FROM = 3
 
 MARK = "Simulated data / 模拟数据"
