@@ -1,4 +1,4 @@
--- A target has a floor on its worse side, in the unit of its KPI; ranges of validity do not overlap.
+-- A target has a floor on its worse side, in the unit of its KPI; validities do not overlap.
 with targets as (
     select * from {{ ref('kpi_target') }}
 ),

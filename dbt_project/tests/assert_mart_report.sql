@@ -1,5 +1,5 @@
--- The summary has ten numbers; a problem has a cause on the scorecard and advice, and each breach of the
--- company is told; figures are those of the scorecard.
+-- The summary has ten numbers; a problem has a cause on the scorecard and advice, and each breach
+-- of the company is told; figures are those of the scorecard.
 with report as (
     select * from {{ ref('mart_report') }}
 ),

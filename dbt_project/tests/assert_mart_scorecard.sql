@@ -1,5 +1,6 @@
--- Each KPI has its row for the company on each date; what is judged has a figure of enough cases, and
--- status, attainment and target say one thing; weights add up to 1; figures are those of their marts.
+-- Each KPI has its row for the company on each date; what is judged has a figure of enough cases,
+-- and status, attainment and target say one thing; weights add up to 1; figures are those of their
+-- marts.
 with scorecard as (
     select * from {{ ref('mart_scorecard') }}
 ),
