@@ -2,8 +2,9 @@
 --   to be done?
 -- 中文：CRM 项目值不值得：平衡计分卡各项指标是否达标，该做什么？
 -- Trap: worth is the increment over what would have happened anyway; without control groups and
---   cash flows there is no NPV and no IRR, and none is invented here. A target that the company has not
---   set is a shipped default (core.kpi_target.source says so), and a KPI without feed says which.
+--   cash flows there is no NPV and no IRR, and none is invented here. A target that the company
+--   has not set is a shipped default (core.kpi_target.source says so), and a KPI without feed says
+--   which.
 -- Definitions: K1, R1
 with scorecard as (
     select *
