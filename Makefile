@@ -48,6 +48,7 @@ test: $(STAMP) ## everything that must hold: ruff, mypy, layers, Spark SQL, dbt 
 	@echo "models: layers, descriptions, contracts, Spark SQL"
 	@$(BIN)/python scripts/lint_models.py
 	@sh scripts/install_mariadb.sh
+	@sh scripts/install_fonts.sh
 	@echo "pytest"
 	@PYTHONPATH=tests $(BIN)/python -m pytest -p counts -n 2 --dist loadscope --no-loadscope-reorder -m "not long and not answers and not airflow and not faults and not nights and not superset" --durations 15
 
