@@ -14,7 +14,7 @@ export KEHU_HOME ?= var
 export KEHU_LANDING ?= landing
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-chain test test-nights test-airflow test-answers test-long test-faults lint metrics dirt star patterns format airflow superset test-superset superset-lock lock clean
+.PHONY: help install demo demo-chain test test-nights test-browser test-airflow test-answers test-long test-faults lint metrics dirt star patterns format airflow superset test-superset superset-lock lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -50,10 +50,14 @@ test: $(STAMP) ## everything that must hold: ruff, mypy, layers, Spark SQL, dbt 
 	@sh scripts/install_mariadb.sh
 	@sh scripts/install_fonts.sh
 	@echo "pytest"
-	@PYTHONPATH=tests $(BIN)/python -m pytest -p counts -n 2 --dist loadscope --no-loadscope-reorder -m "not long and not answers and not airflow and not faults and not nights and not superset" --durations 15
+	@PYTHONPATH=tests $(BIN)/python -m pytest -p counts -n 2 --dist loadscope --no-loadscope-reorder -m "not long and not answers and not airflow and not faults and not nights and not superset and not browser" --durations 15
 
 test-nights: $(STAMP) ## whole nights: killed in each step, in any order, of odd houses, published
 	@PYTHONPATH=tests $(BIN)/python -m pytest -p counts -n 2 --dist loadscope --no-loadscope-reorder -m "nights and not long" --durations 10
+
+test-browser: $(STAMP) ## page and report in a headless Chromium: numbers, keyboard, telephone, contrast, print
+	@sh scripts/install_browser.sh
+	@PYTHONPATH=tests $(BIN)/python -m pytest -p counts -m browser --durations 5
 
 test-airflow: $(STAMP) ## whole nights through Airflow, with its scheduler and a real metadata database
 	@PYTHONPATH=tests $(BIN)/python -m pytest -p counts -n 2 --dist loadscope --no-loadscope-reorder -m airflow --durations 5

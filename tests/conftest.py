@@ -18,11 +18,16 @@ settings.load_profile("kehu")
 
 # nobody writes while a test looks; the tests of files that are still being written set it
 os.environ["KEHU_SETTLE_SECONDS"] = "0"
+# pages take seconds of each night; the tests of pages make them
+os.environ["KEHU_PAGES"] = "0"
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "superset: Apache Superset itself; `make test-superset` runs it"
+    )
+    config.addinivalue_line(
+        "markers", "browser: pages in a headless Chromium; `make test-browser` runs it"
     )
 
 
@@ -54,9 +59,12 @@ TOGETHER = {
     "tests/night/test_publish.py": "history",
     "tests/night/test_assertions_can_fail.py": "history",
     "tests/night/test_copies.py": "history",
+    "tests/night/test_pages.py": "history",
     "tests/models/test_demo_year.py": "demo year",
     "tests/questions/test_questions.py": "demo year",
     "tests/report/test_pictures_of_a_year.py": "demo year",
+    "tests/report/test_demo_pages.py": "demo year",
+    "tests/report/test_browser.py": "demo year",
     "tests/collect/test_collect.py": "databases",
     "tests/collect/test_servers.py": "databases",
     "tests/dags/test_connections.py": "tests/dags/test_chain.py",

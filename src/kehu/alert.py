@@ -43,6 +43,7 @@ KINDS = {
     "MISSING": ("Store-days are missing", "门店日数据缺失"),
     "VOLUME": ("Volumes are unusual", "数据量异常"),
     "TARGET": ("The publication was not copied", "发布副本失败"),
+    "PAGE": ("Pages could not be made", "页面未能生成"),
 }
 VOLUME = ("day_volume", "day_volume_older")  # beside the checks whose meta says that they learn
 

@@ -27,6 +27,7 @@ from kehu.journal import read_journal
 from kehu.landing_cli import print_waiting
 from kehu.quality_cli import quality_command
 from kehu.questions import read_questions, read_waiting
+from kehu.report_cli import report_command
 from kehu.serve_cli import To, print_listing, print_served, print_targets, serve_options
 from kehu.settings import Settings
 from kehu.source_cli import source_app
@@ -43,6 +44,7 @@ quarantine_app = typer.Typer(
 )
 app.add_typer(quarantine_app, name="quarantine")
 app.command("quality")(quality_command)
+app.command("report")(report_command)
 app.add_typer(source_app, name="source")
 app.add_typer(feed_app, name="feed")
 

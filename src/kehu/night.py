@@ -39,6 +39,7 @@ from kehu.gate.expect import CheckResult
 from kehu.gate.judge import judge, waivable
 from kehu.gate.rulebook import write_rulebook
 from kehu.journal import note, step
+from kehu.report import furnish as furnishing
 from kehu.serve import run as serving
 from kehu.serve.target import Listing, Options, configured
 from kehu.settings import Settings
@@ -510,10 +511,20 @@ def publish(as_of: date, run_id: str) -> dict[str, Any]:
                 from last group by stage order by stage""",
                 [as_of],
             ).to_arrow_table()
+        unmade: list[alert.Cause] = []
+
+        def furnish(folder: Path, manifest: dict[str, Any]) -> None:
+            made, causes = furnishing.furnish(settings, folder, manifest)
+            facts["pages"] = made
+            unmade.extend(causes)
+
         manifest = publishing.publish(
-            settings, as_of, run_id, ledger.to_pylist(), {"by_stage": checks.to_pylist()}
+            settings, as_of, run_id, ledger.to_pylist(), {"by_stage": checks.to_pylist()}, furnish
         )
         facts["publication"] = manifest["publication"]
+    for cause in unmade:
+        note(settings, run_id, "pages", "failed", error=cause.text)
+    alert.tell(settings, as_of, run_id, unmade)
     try:
         missing = alert.of_marts(settings, as_of)
     except (duckdb.Error, KehuError) as error:

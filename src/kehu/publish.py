@@ -1,7 +1,8 @@
 """Publish: a night that passed becomes what readers see, by one rename.
 
 var/publications/<id>/{marts.duckdb,manifest.json}   the last seven; kehu.duckdb is the same file
-var/published -> publications/<id>                   swapped atomically, both files at once
+                     {index.html,report.html,quality.html}   for people; see kehu.report
+var/published -> publications/<id>                   swapped atomically, all files at once
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -94,11 +95,13 @@ def publish(
     run_id: str,
     ledger: list[dict[str, Any]],
     checks: dict[str, Any],
+    furnish: Callable[[Path, dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
     """Copy the marts into a new publication and make it the current one, unless one is pinned.
 
-    `ledger` are the batches that the build was made of. Returns the manifest, with `is_current` and
-    the headline figures of this and of the previous publication.
+    `ledger` are the batches that the build was made of. `furnish(folder, manifest)` puts beside the
+    marts what people look at, before anyone sees the folder. Returns the manifest, with `is_current`
+    and the headline figures of this and of the previous publication.
     """
     settings.publications.mkdir(parents=True, exist_ok=True)
     for left in settings.publications.glob(".*"):
@@ -137,6 +140,8 @@ def publish(
         same_file(work / "marts.duckdb", work / ANOTHER_NAME)
         lineage.place(settings, work)
         write_atomically(work / "manifest.json", json.dumps(manifest, indent=1, default=str))
+        if furnish is not None:
+            furnish(work, manifest)
         os.replace(work, settings.publications / identity)
     pinned = pinned_publication(settings)
     if pinned is None:

@@ -58,21 +58,30 @@ def write(settings: Settings, as_of: date, error: str | None = None) -> Path:
 
     `error` is what a failed night said. Raises KehuError where there is no warehouse to report on.
     """
-    import jinja2  # here: steps of a night that write no report start without it
-
     folder = folder_of(settings)
     path = folder / f"quality-{as_of.isoformat()}.html"
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"number": _number, "share": _share, "size": _size, "time": _time}
-    page = environment.from_string(TEMPLATE).render(collect(settings, as_of, error))
-    write_atomically(path, page)
+    write_atomically(path, render(settings, as_of, error))
     latest = folder / f".latest.{os.getpid()}"
     latest.unlink(missing_ok=True)
     latest.symlink_to(path.name)
     os.replace(latest, folder / "quality-latest.html")
     return path
+
+
+def render(
+    settings: Settings, as_of: date, error: str | None = None, publication: str | None = None
+) -> str:
+    """The report as HTML; `publication` is the one that is being made, else the current one."""
+    import jinja2  # here: steps of a night that write no report start without it
+
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"number": _number, "share": _share, "size": _size, "time": _time}
+    found = collect(settings, as_of, error)
+    if publication is not None:
+        found |= {"published": True, "publication": publication, "stands_for": as_of.isoformat()}
+    return environment.from_string(TEMPLATE).render(found)
 
 
 def collect(settings: Settings, as_of: date, error: str | None) -> dict[str, Any]:

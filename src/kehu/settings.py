@@ -54,6 +54,16 @@ class Settings(BaseSettings):
     threads: int = Field(
         default=2, ge=1, description="for DuckDB and for reading files side by side"
     )
+    pages: bool = Field(
+        default=True,
+        description="a publication has a page, the report and the quality report beside its marts",
+    )
+    page_stores: int = Field(
+        default=7, ge=0, description="how many stores the page offers, those with most customers"
+    )
+    page_seconds: float = Field(
+        default=600, gt=0, description="a publication waits no longer for its page and report"
+    )
     keep_publications: int = Field(
         default=7, ge=1, description="how many earlier publications a rollback can go back to"
     )

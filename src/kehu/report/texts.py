@@ -1,0 +1,414 @@
+"""The words of report and page, in Chinese and English. Numbers come in as marked elements.
+
+A sentence belongs to a `statement_code` of mart_report; a code that has none here is said plainly, by
+the name of its KPI. What a company names itself (KPIs, strategies) comes from its seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kehu.report.figures import Language
+
+Words = Mapping[Language, str]
+
+
+def w(zh: str, en: str) -> Words:
+    """One text in both languages."""
+    return {"zh": zh, "en": en}
+
+
+PERSPECTIVE = {
+    "FINANCIAL": w("财务", "Financial"),
+    "CUSTOMER": w("客户", "Customers"),
+    "INTERNAL": w("内部流程", "Internal processes"),
+    "LEARNING": w("学习与成长", "Learning and growth"),
+}
+STATUS = {
+    "MET": w("达标", "On target"),
+    "BELOW_TARGET": w("未达目标", "Below target"),
+    "BREACHED": w("突破底线", "Beyond the limit"),
+    "NO_TARGET": w("未设目标", "No target"),
+    "NOT_MEASURABLE": w("无法衡量", "Not measured"),
+}
+SIGN = {"MET": "✓", "BELOW_TARGET": "!", "BREACHED": "✕", "NO_TARGET": "·", "NOT_MEASURABLE": "?"}
+OWNER = {
+    "SALES_DIRECTOR": w("销售总监", "Sales director"),
+    "FINANCE": w("财务部", "Finance"),
+    "CRM_MANAGER": w("客户关系经理", "CRM manager"),
+    "STORE_OPERATIONS": w("门店运营部", "Store operations"),
+    "STORE_MANAGER": w("店长", "Store manager"),
+    "MERCHANDISING": w("采购部", "Merchandising"),
+    "SERVICE_MANAGER": w("客服经理", "Service manager"),
+    "SERVICE_DESK": w("服务台", "Service desk"),
+    "CUSTOMER_RELATIONS": w("客户关系部", "Customer relations"),
+    "MARKETING": w("市场部", "Marketing"),
+    "IT": w("信息部", "IT"),
+    "HUMAN_RESOURCES": w("人力资源部", "Human resources"),
+    "GENERAL_OFFICE": w("总经理办公室", "General office"),
+    "KEY_ACCOUNT_MANAGER": w("大客户经理", "Key account manager"),
+    "QUALITY": w("质量部", "Quality"),
+    "CHECKOUT": w("收银部", "Checkout"),
+    "REPLENISHMENT": w("补货部", "Replenishment"),
+}
+REASON = {
+    "NO_COST_FEED": w("没有成本数据", "no feed of costs"),
+    "NO_COST_TO_SERVE_FEED": w("没有服务成本数据", "no feed of costs to serve"),
+    "NO_CRM_CASHFLOW_FEED": w("没有项目现金流数据", "no feed of the programme's cash flow"),
+    "NO_COMPLAINT_FEED": w("没有投诉数据", "no feed of complaints"),
+    "NO_AFTERSALES_FEED": w("没有售后数据", "no feed of after-sales cases"),
+    "NO_PRIZE_CLAIM_FEED": w("没有奖品兑付数据", "no feed of prize claims"),
+    "NO_INVENTORY_FEED": w("没有库存数据", "no feed of stock"),
+    "NO_EMPLOYEE_SURVEY_FEED": w("没有员工调查数据", "no feed of employee surveys"),
+    "NO_SUGGESTION_FEED": w("没有合理化建议数据", "no feed of suggestions"),
+    "NO_STAFF_FEED": w("没有人事数据", "no feed of staff"),
+    "NO_CAMPAIGN_FEED": w("没有营销活动数据", "no feed of campaigns"),
+    "NO_INVITATION_FEED": w("没有调查邀请数据", "no feed of survey invitations"),
+    "NO_MANAGER_SURVEY": w("没有管理者问卷", "managers were not asked"),
+    "NO_STAFF_SURVEY": w("没有员工问卷", "staff were not asked"),
+    "NO_SURVEY": w("没有调查", "nobody was asked"),
+    "NO_ANSWERS": w("没有回答", "nobody answered"),
+    "NOT_MEASURED_YET": w("尚未衡量", "not measured yet"),
+    "NOT_BY_STORE": w("不按门店衡量", "not measured by store"),
+    "NOBODY_TO_MEASURE": w("没有可衡量的对象", "nobody to measure"),
+    "NO_VALUE": w("没有数值", "no value"),
+    "SAMPLE_TOO_SMALL": w("样本不足", "too few to say"),
+    "TOO_FEW": w("样本不足", "too few to say"),
+    "HISTORY_TOO_SHORT": w("历史数据太短", "the history is too short"),
+    "LINES_WITHOUT_COST": w("部分商品缺少成本", "sales lines without a cost"),
+    "NOT_SCORED": w("模型尚未评分", "not scored by a model"),
+    "COST_NOT_COMPLETE": w("成本数据不完整", "costs are not complete"),
+    "NO_LIFETIME_VALUE": w("模型未给出终身价值", "no lifetime value from a model"),
+    "NO_POSITIVE_VALUE": w("没有正向价值", "nobody brings a positive value"),
+    "NO_MODEL": w("没有可用的模型", "no model"),
+    "NOT_BETTER_THAN_BASELINE": w(
+        "流失模型不比简单规则更准，因此不采用",
+        "the churn model is no better than a simple rule, so it is not used",
+    ),
+    "ONE_CLASS": w("历史中没有可学习的流失", "the history has nobody to learn from"),
+    "NOBODY_ACTIVE_AT_START": w("期初没有活跃客户", "nobody was active at the start"),
+    "NO_CUSTOMER": w("没有客户", "no customer"),
+    "NO_NEW_CUSTOMER": w("没有新客户", "no new customer"),
+    "NO_RECEIPT": w("没有小票", "no receipt"),
+    "NO_CASE": w("没有此类事项", "no such case"),
+    "SMALL_SAMPLE": w("样本不足，不作判断", "too few cases to judge"),
+    "PERIOD_NOT_COMPLETE": w(
+        "时段尚未结束，不作判断", "the period is not over, so it is not judged"
+    ),
+    "NO_RECENT_SURVEY": w("近期没有调查", "no recent survey"),
+    "NO_DATA": w("没有数据", "no data"),
+    "COMPLAINTS_COME_ONCE_A_NIGHT": w(
+        "投诉每晚只交付一次，预警时长无从计算",
+        "complaints come once a night, so no delay can be told",
+    ),
+    "TOLD_BY_NIGHT_IN_MART_FRESHNESS": w(
+        "按晚记录在数据新鲜度集市中", "told night by night in mart_freshness"
+    ),
+}
+
+TOPIC = {
+    **PERSPECTIVE,
+    "STRUCTURE": w("客户结构", "Structure of customers"),
+    "VALUE": w("价值集中度", "Concentration of value"),
+    "LOYALTY": w("忠诚", "Loyalty"),
+    "CHURN": w("流失", "Churn"),
+    "SERVICE": w("投诉与服务", "Complaints and service"),
+    "SATISFACTION": w("满意度", "Satisfaction"),
+}
+SEGMENT = {
+    "TOP": w("重要客户", "top customers"),
+    "MAJOR": w("次要客户", "major customers"),
+    "ORDINARY": w("普通客户", "ordinary customers"),
+    "SMALL": w("小客户", "small customers"),
+    "NONE": w("无层级客户", "customers without a tier"),
+    "HIGH": w("高价值客户", "customers of high value"),
+    "MEDIUM": w("中价值客户", "customers of medium value"),
+    "LOW": w("低价值客户", "customers of low value"),
+    "PROSPECT": w("潜在", "prospect"),
+    "NEW": w("新客", "new"),
+    "GROWING": w("成长", "growing"),
+    "STABLE": w("稳定", "stable"),
+    "DECLINING": w("下滑", "declining"),
+    "AT_RISK": w("有流失风险", "at risk"),
+    "LAPSED": w("已沉默", "lapsed"),
+    "LOST": w("已流失", "lost"),
+    "REACTIVATED": w("回流", "reactivated"),
+    "TRUE": w("真正忠诚", "truly loyal"),
+    "LATENT": w("潜在忠诚", "latently loyal"),
+    "SPURIOUS": w("虚假忠诚", "spuriously loyal"),
+    "APOSTLE": w("传道者", "apostles"),
+    "LOYALIST": w("忠诚者", "loyalists"),
+    "MERCENARY": w("唯利是图者", "mercenaries"),
+    "HOSTAGE": w("被挟持者", "hostages"),
+    "DEFECTOR": w("背离者", "defectors"),
+    "TERRORIST": w("破坏者", "terrorists"),
+    "TANGIBLES": w("有形性", "tangibles"),
+    "RELIABILITY": w("可靠性", "reliability"),
+    "RESPONSIVENESS": w("响应性", "responsiveness"),
+    "ASSURANCE": w("保证性", "assurance"),
+    "EMPATHY": w("移情性", "empathy"),
+}
+# a code that means something else where a statement uses it
+SEGMENT_OF = {("LOYALTY_TYPE_SHARE", "NONE"): w("不忠诚", "not loyal")}
+
+# {value}, {n}, {target}, {floor}, {previous}, {delta} are marked numbers; {kpi}, {store}, {segment} names
+SENTENCE: dict[str, Words] = {
+    "KPI": w("{kpi}为 {value}{against}{before}。", "{kpi}: {value}{against}{before}."),
+    "TIER_VALUE_SHARE": w(
+        "{segment}（{n} 人）带来全部价值的 {value}。",
+        "{n} {segment} bring {value} of all value.",
+    ),
+    "STAGE_SHARE": w(
+        "{value} 的客户处于“{segment}”阶段（{n} 人）。",
+        "{value} of customers ({n}) are in the stage “{segment}”.",
+    ),
+    "TIER_DOWNGRADED": w(
+        "上一完整月，{n} 名{segment}中有 {value} 降级。",
+        "In the last whole month {value} of {n} {segment} moved down.",
+    ),
+    "VALUE_KNOWN_SHARE": w(
+        "{n} 名客户中，{value} 的价值已知。", "The value of {value} of {n} customers is known."
+    ),
+    "SURVEYED_SHARE": w(
+        "{n} 名客户中，{value} 的态度已知；其余客户没有被调查。",
+        "The attitude of {value} of {n} customers is known; the others were not asked.",
+    ),
+    "GINI": w(
+        "客户价值的基尼系数为 {value}，越高说明价值越集中于少数客户。",
+        "The Gini coefficient of customer value is {value}; the higher, the fewer bring it.",
+    ),
+    "VALUE_DESTROYED_SHARE": w(
+        "亏损客户抵消了其他客户所带来价值的 {value}。",
+        "Customers who lose money destroy {value} of what the others bring.",
+    ),
+    "LOYALTY_TYPE_SHARE": w(
+        "{n} 名态度已知的客户中，{value} 属于“{segment}”。",
+        "Of {n} customers whose attitude is known, {value} are {segment}.",
+    ),
+    "APOSTLE_TYPE_SHARE": w(
+        "{n} 名满意度已知的客户中，{value} 是“{segment}”。",
+        "Of {n} customers whose satisfaction is known, {value} are {segment}.",
+    ),
+    "CUSTOMERS_LOST": w(
+        "上一完整月，{n} 名活跃客户中流失了 {value} 人。",
+        "In the last whole month {value} of {n} active customers were lost.",
+    ),
+    "VALUE_LOST": w(
+        "他们此前一年的价值合计 {value}（{n} 人）。",
+        "They had been worth {value} in the year before ({n} customers).",
+    ),
+    "WON_BACK_SHARE": w(
+        "月初已流失的 {n} 人中，{value} 在当月回流。",
+        "Of {n} who had left before, {value} came back within the month.",
+    ),
+    "CHURN_REASON_SHARE": w(
+        "{n} 名说明原因的流失客户中，{value} 提到“{segment}”。",
+        "Of {n} leavers who said why, {value} name “{segment}”.",
+    ),
+    "COMPLAINTS": w(
+        "上一完整月收到投诉 {value} 件（小票 {n} 张）。",
+        "In the last whole month {value} complaints came in, with {n} receipts.",
+    ),
+    "COMPLAINT_REASON": w(
+        "其中因“{segment}”的投诉 {value} 件（小票 {n} 张）。",
+        "Of these, {value} were about “{segment}” ({n} receipts).",
+    ),
+    "OPEN_OVERDUE": w(
+        "{n} 件未结投诉中，{value} 件已超时。",
+        "Of {n} open complaints, {value} are overdue.",
+    ),
+    "ESCALATED_SHARE": w(
+        "{n} 件投诉中，{value} 被升级处理。", "Of {n} complaints, {value} were escalated."
+    ),
+    "SILENT_SHARE": w(
+        "{n} 名不满意的客户中，{value} 没有投诉。",
+        "Of {n} dissatisfied customers, {value} never complained.",
+    ),
+    "TARGET_BREACHED": w(
+        "{kpi}为 {value}，{beyond}底线 {floor}{against}{before}。",
+        "{kpi}: {value}, {beyond} the limit of {floor}{against}{before}.",
+    ),
+    "CHANGED_FOR_THE_WORSE": w(
+        "{kpi}由 {previous} 变为 {value}，显著变差{against}。",
+        "{kpi} went from {previous} to {value}: significantly worse{against}.",
+    ),
+    "STORE_TARGET_BREACHED": w(
+        "{store}的{kpi}为 {value}，{beyond}底线 {floor}{against}。",
+        "{store}, {kpi}: {value}, {beyond} the limit of {floor}{against}.",
+    ),
+    "COMPANY_VALUE": w("全公司为 {value}。", "The whole company: {value}."),
+    "WORST_STORE": w("{of}最差的门店是{store}：{value}。", "{of}worst is {store}: {value}."),
+    "STORES_BREACHED": w(
+        "{of}{n} 家可判断的门店中，{value} 家突破底线。",
+        "{of}{value} of {n} stores that can be judged are beyond the limit.",
+    ),
+    "WORST_SEGMENT": w("{of}最差的是“{segment}”：{value}。", "{of}worst: {segment}, {value}."),
+    "TREATMENT": w("{action}。", "{action}."),
+}
+PLAIN = w("{kpi}为 {value}{against}{before}。", "{kpi}: {value}{against}{before}.")
+AGAINST = w("，目标 {target}", ", target {target}")
+BEFORE = w("，上期 {previous}", ", before {previous}")
+MISSING = w("{kpi}：{reason}。", "{kpi}: {reason}.")
+OF = w("{kpi}：", "{kpi}: ")
+BEYOND = {"HIGHER": w("低于", "below"), "LOWER": w("高于", "above")}
+
+VERDICT = w(
+    "{with_target} 项有目标的指标中，{met} 项达标，{below_target} 项未达目标，{breached} 项突破底线；"
+    "另有 {not_measurable} 项无法衡量。",
+    "Of {with_target} KPIs with a target, {met} are on target, {below_target} below it and {breached} "
+    "beyond the limit; {not_measurable} more can not be measured.",
+)
+NO_TARGETS = w("尚未设定目标，因此只陈述现状。", "No target is set yet, so this says only what is.")
+SIMULATED = w(
+    "以下数据源含模拟数据：{feeds}。用到它们的数字和图表都有标记。",
+    "These feeds hold simulated data: {feeds}. Numbers and pictures that use them are marked.",
+)
+STORES = w(
+    "可选门店为客户数最多的 {shown} 家（共 {count} 家）；其余门店的数字在数据集市中。",
+    "The {shown} stores with most customers can be chosen, of {count}; the marts hold the others.",
+)
+NO_STORES = w(
+    "共 {count} 家门店，客户数均不足以单独展示。",
+    "None of the {count} stores has enough customers to be shown alone.",
+)
+METHOD = (
+    w(
+        "每个数字都来自本期发布的数据集市，并注明指标编号、数值、样本量和截止日期；点“查询”可看到产生它的 "
+        "SQL，用 kehu query 即可重算。",
+        "Each number comes from the marts of this publication and names its metric, value, n and date; "
+        "“query” leads to the SQL that gives it, to be run with kehu query.",
+    ),
+    w(
+        "问题只来自突破底线的指标或统计上显著的变化；没有突破就没有问题。",
+        "Problems come only from KPIs beyond their limit or from significant changes; without these "
+        "there is none.",
+    ),
+    w(
+        "样本太少的比率标为“样本不足”，不作判断；缺失的数字写明原因，从不以零代替。",
+        "Rates of too few cases are marked as small samples and not judged; what is missing says why "
+        "and is never shown as zero.",
+    ),
+    w(
+        "95% 区间说明抽样误差；两个区间重叠时，不要把差别当真。",
+        "The 95% interval tells the error of sampling: where two overlap, do not believe the difference.",
+    ),
+)
+
+FEED = {
+    "sales_line": w("销售明细", "Sales lines"),
+    "member": w("会员", "Members"),
+    "member_card": w("会员卡", "Member cards"),
+    "product": w("商品", "Products"),
+    "store": w("门店", "Stores"),
+    "survey_question": w("调查问题", "Survey questions"),
+    "survey_answer": w("调查回答", "Survey answers"),
+    "complaint": w("投诉", "Complaints"),
+    "complaint_event": w("投诉进展", "Complaint events"),
+}
+LOAD = {
+    "LOADED": w("已装载", "Loaded"),
+    "UNVERIFIED": w("已装载（无清单）", "Loaded, no manifest"),
+    "REFUSED": w("拒收", "Refused"),
+    "HELD": w("待处理", "Held"),
+    "SUPERSEDED": w("被取代", "Superseded"),
+}
+RULE_KIND = {
+    "ROW": w("逐行检查", "Rows"),
+    "BATCH": w("文件检查", "Files"),
+    "FEED": w("数据源检查", "Feeds"),
+    "AUDIT": w("发布审计", "Audit"),
+    "MODEL": w("模型测试", "Tests of models"),
+    "REPAIR": w("修复", "Repairs"),
+    "FINDING": w("发现", "Findings"),
+}
+SEVERITY = {
+    "critical": w("严重", "critical"),
+    "warning": w("警告", "warning"),
+    "repaired": w("已修复", "repaired"),
+}
+
+LABEL: dict[str, Words] = {
+    "report": w("客户关系管理调查报告", "Customer relationship report"),
+    "dashboard": w("客户看板", "Customers at a glance"),
+    "language": w("语言", "Language"),
+    "store": w("门店", "Store"),
+    "chain": w("全公司", "Whole company"),
+    "skip": w("跳到正文", "Skip to content"),
+    "as_of": w("截至", "As of"),
+    "publication": w("发布编号", "Publication"),
+    "summary": w("十项关键数字", "Ten numbers"),
+    "situation": w("一、现状", "1. Situation"),
+    "problems": w("二、问题", "2. Problems"),
+    "advice": w("三、建议", "3. Advice"),
+    "pictures": w("图表", "Pictures"),
+    "scorecard": w("平衡计分卡", "Balanced scorecard"),
+    "unsaid": w("无法说明的指标", "What can not be said"),
+    "queries": w("附录：查询语句", "Appendix: the queries"),
+    "how": w("如何看待这些数字", "How to read the numbers"),
+    "wrong": w("问题与对策", "What is wrong, what to do"),
+    "doing": w("现在怎么样", "How are we doing"),
+    "night": w("昨夜数据", "Last night's data"),
+    "loads": w("装载", "Loads"),
+    "checks": w("检查", "Checks"),
+    "freshness": w("到货情况", "What is late"),
+    "none_wrong": w(
+        "没有指标突破底线，也没有显著变化：本期没有需要报告的问题。",
+        "No KPI is beyond its limit and none has changed significantly: there is no problem to report.",
+    ),
+    "none_wrong_store": w(
+        "本店没有指标突破底线，也没有显著变差。",
+        "No KPI of this store is beyond its limit and none has become significantly worse.",
+    ),
+    "no_advice": w("没有问题，因此没有建议。", "No problem, hence no advice."),
+    "target": w("目标", "Target"),
+    "floor": w("底线", "Limit"),
+    "previous": w("上期", "Before"),
+    "change": w("变化", "Change"),
+    "owner": w("负责人", "Owner"),
+    "due": w("期限", "Within"),
+    "success": w("成效看", "Success shows in"),
+    "simulated": w("模拟数据", "simulated"),
+    "small": w("样本不足", "small sample"),
+    "more_problems": w("其余问题", "The other problems"),
+    "data": w("数据与查询", "Data and query"),
+    "table": w("数据表", "Data"),
+    "sql": w("查询", "query"),
+    "metric": w("指标", "Metric"),
+    "kpi": w("指标", "KPI"),
+    "value": w("数值", "Value"),
+    "n": w("样本量", "n"),
+    "interval": w("95% 区间", "95% interval"),
+    "weight": w("权重", "Weight"),
+    "attainment": w("达成度", "Attainment"),
+    "status": w("状态", "Status"),
+    "reason": w("原因", "Reason"),
+    "feed": w("数据源", "Feed"),
+    "files": w("文件", "Files"),
+    "rows_in": w("收到行数", "Rows in"),
+    "accepted": w("接受", "Accepted"),
+    "quarantined": w("隔离", "Quarantined"),
+    "refused": w("拒收", "Refused"),
+    "kind": w("类别", "Kind"),
+    "severity": w("级别", "Severity"),
+    "rules": w("规则", "Rules"),
+    "passed": w("通过", "Passed"),
+    "not_passed": w("未通过", "Not passed"),
+    "failed_rows": w("涉及行数", "Rows or files concerned"),
+    "late": w("缺数门店", "Stores late"),
+    "missing_days": w("缺失天数", "Days missing"),
+    "newest": w("最近数据", "Newest data"),
+    "stores": w("门店数", "Stores"),
+    "links": w("更多", "More"),
+    "open_report": w("调查报告（可打印）", "The report, for print"),
+    "open_quality": w("数据质量报告", "Quality report"),
+    "open_docs": w("数据字典与血缘", "Data dictionary and lineage"),
+    "nothing_arrived": w("昨夜没有新文件。", "No file was new last night."),
+    "see_advice": w("见建议", "see advice"),
+    "measured": w("数据日期", "measured on"),
+    "now": w("现值", "now"),
+    "problem": w("问题", "Problem"),
+    "for_problem": w("针对问题", "for problem"),
+    "whole_company_picture": w(
+        "此图只有全公司数据。", "This picture exists for the whole company only."
+    ),
+}

@@ -1,0 +1,214 @@
+"""Report and page of a small publication: what they say, that each number is the marts', and what is not said."""
+
+# ruff: noqa: E501  (rows and sentences stand in one line each)
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+import readback
+from report.small import AS_OF, write
+
+from kehu.report import page, report
+from kehu.report.figures import Answer, figure, written
+from kehu.report.picture import Column, both
+from kehu.report.pictures import Picture
+from kehu.report.publication import Publication
+
+DEFINITIONS = {"mart_concentration": {"S3"}, "mart_load": {"Q1"}, "mart_data_quality": {"Q1"},
+    "mart_freshness": {"Q1"}}  # fmt: skip
+
+
+def picture(connection: duckdb.DuckDBPyConnection, store: str = "ALL") -> Picture:
+    """A picture of the customers of each store, or of one."""
+    where = "" if store == "ALL" else f" where store_code = '{store}'"
+    sql = f"select store_code, n_customers from marts.mart_concentration{where} order by 1"
+    rows = connection.execute(sql).to_arrow_table().to_pylist()
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" role="img"><title>{len(rows)}</title><rect/></svg>'
+    return Picture(
+        "customers", ("S3",), both("Customers", "客户数"), both(f"n = {rows[0]['n_customers']}.", f"共 {rows[0]['n_customers']} 位。"), both(svg, svg), rows, sql,
+        True, None, (Column("store_code", both("Store", "门店")), Column("n_customers", both("n", "客户"), "count")),
+        store,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def publication(tmp_path: Path) -> Iterator[Publication]:
+    yield from opened(write(tmp_path / "p"))
+
+
+def opened(folder: Path) -> Iterator[Publication]:
+    with Publication.opened(folder) as publication:
+        drawn = {s: [picture(publication.connection, s)] for s in ("ALL", "A1", "B<2>")}
+        publication.hold(drawn)
+        yield publication
+
+
+def text_of(html: str) -> str:
+    return re.sub(r"\s+", " ", " ".join(readback.parsed(html).find("body").itertext()))
+
+
+def faults(html: str, publication: Publication) -> list[str]:
+    return [
+        *readback.untrue(html, publication.connection),
+        *readback.untraced(html, publication.connection, AS_OF, DEFINITIONS),
+        *readback.misread(html),
+        *readback.loose(html),
+        *readback.uncaptioned(html, publication.connection, AS_OF),
+    ]
+
+
+@pytest.mark.definition("R1")
+def test_each_number_is_the_marts(publication: Publication) -> None:
+    for html in (report.render(publication), page.render(publication)):
+        assert faults(html, publication) == []
+        assert len(readback.numbers(html)) > 60
+
+
+def test_a_number_that_is_wrong_is_found(publication: Publication, tmp_path: Path) -> None:
+    """Changed in the page, to the eye or in what it holds, or in the marts: each is seen."""
+    html = page.render(publication)
+    for change in (
+        lambda h: h.replace('value="0.143000"', 'value="0.144000"', 1),
+        lambda h: h.replace(">14.3%<", ">14.4%<", 1),
+        lambda h: h.replace('data-metric="C2"', 'data-metric="C3"', 1),
+        lambda h: h.replace("kpi = &#39;CHURN", "kpi = &#39;NPS", 1),
+        lambda h: h.replace("突破底线", "突破底线 7", 1),
+        lambda h: h.replace("共 120 位", "共 121 位", 1),
+        lambda h: h.replace('<data value="120"', '<data value="121"', 1),
+    ):
+        assert change(html) != html
+        assert faults(change(html), publication) != []
+    changed = write(
+        tmp_path / "q", "update marts.mart_scorecard set actual = 0.15 where store_code = 'ALL'"
+    )
+    with duckdb.connect(str(changed / "kehu.duckdb"), read_only=True) as connection:
+        assert readback.untrue(html, connection) != []
+        assert readback.untraced(html, connection, AS_OF, DEFINITIONS) != []
+
+
+def test_it_says_what_is_wrong_and_what_to_do(publication: Publication) -> None:
+    html = report.render(publication)
+    text = text_of(html)
+    assert "月流失率 为 14.3% ，高于底线 12.0% ，目标 6.0% ，上期 12.0% 。" in text
+    assert (
+        "Churn in a month : 14.3% , above the limit of 12.0% , target 6.0% , before 12.0% ." in text
+    )
+    assert "最差的门店是 人民路店 ： 16.3% 。" in text
+    assert "Ask the last 50 who left <why>" in text and "<why>" not in html
+    assert "负责人：客户关系经理 · 期限： 30 天 · 成效看： 月流失率" in text
+    assert "没有项目现金流数据" in text and "no feed of the programme&#39;s cash flow" in html
+    assert "[ C2 · 14.3% · 95% 区间 12.0% … 17.0% · n = 180 · 2024-12-31 · 查询 ]" in text
+
+
+def test_no_breach_no_problem(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path / "calm", "delete from marts.mart_report where section in ('PROBLEM', 'ADVICE')"
+    )
+    for publication in opened(folder):
+        for html in (report.render(publication), page.render(publication)):
+            text = text_of(html)
+            assert "本期没有需要报告的问题" in text and "there is no problem to report" in text
+            assert 'class="problem' not in html
+            assert faults(html, publication) == []
+
+
+def test_simulated_and_small_are_marked_on_each_number(publication: Publication) -> None:
+    root = readback.parsed(report.render(publication))
+    tiles = {t.find_class("name")[0].text_content(): t for t in root.find_class("tile")}
+    assert [t.text for t in tiles["净推荐值"].find_class("simulated")] == ["模拟数据"]
+    assert [t.text for t in tiles["净推荐值"].find_class("few")] == ["样本不足"]
+    assert tiles["月流失率"].find_class("simulated") == []
+    assert [len(f.find_class("simulated")) for f in root.iter("figure")] == [1, 1]
+
+
+def test_where_sales_are_simulated_all_is(tmp_path: Path) -> None:
+    folder = write(tmp_path / "p")
+    manifest = folder / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"complaint"', '"sales_line"'))
+    for publication in opened(folder):
+        tiles = readback.parsed(report.render(publication)).find_class("tile")
+        assert all(
+            t.find_class("simulated")
+            for t in tiles
+            if t.find_class("value")[0].find("data") is not None
+        )
+
+
+def test_a_store_shows_its_own_numbers_and_problems(publication: Publication) -> None:
+    root = readback.parsed(page.render(publication))
+    views = {
+        t.get("data-store"): t
+        for t in root.iter("template")
+        if t.get("data-slot") == "first" and t.get("data-lang") == "zh"
+    }
+    assert set(views) == {"A1", "B<2>"}, "too few customers in C3"
+    assert "月流失率 为 16.3% ，高于底线 12.0%" in re.sub(
+        r"\s+", " ", " ".join(views["A1"].itertext())
+    )
+    assert views["B<2>"].find_class("problem") == []
+    assert "本店没有指标突破底线" in views["B<2>"].text_content()
+    assert "不按门店衡量" in views["B<2>"].text_content()
+    options = {o.get("value"): o.text for o in root.iter("option")}
+    assert options == {"ALL": "全公司", "A1": "人民路店", "B<2>": "Market & Sons"}
+    only = readback.parsed(page.render(publication, 1))
+    assert [o.get("value") for o in only.iter("option")] == ["ALL", "A1"]
+    assert re.search(r"客户数最多的 1 家（共 3 家）", only.text_content())
+
+
+def test_they_open_offline(publication: Publication) -> None:
+    for html in (report.render(publication), page.render(publication)):
+        bare = html.replace("http://www.w3.org/2000/svg", "")
+        assert re.findall(r"https?://|//\w+\.\w+|<link|<img|<iframe|@import|url\((?!#)", bare) == []
+    assert "<script" not in report.render(publication)
+
+
+def test_ids_are_there_once_and_links_lead_to_them(publication: Publication) -> None:
+    root = readback.parsed(report.render(publication))
+    ids = [e.get("id") for e in root.iter() if e.get("id")]
+    assert sorted(ids) == sorted(set(ids))
+    goals = [a.get("href")[1:] for a in root.iter("a")]
+    assert len(goals) > 20 and set(goals) <= set(ids)
+
+
+def test_links_only_to_what_lies_beside(publication: Publication) -> None:
+    assert readback.parsed(page.render(publication)).find_class("links")[0].findall("a") == []
+    (publication.folder / "docs.html").touch()
+    links = readback.parsed(page.render(publication)).find_class("links")[0].findall("a")
+    assert [a.get("href") for a in links] == ["docs.html"]
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "zh", "en"),
+    [
+        (0.1234, "SHARE", "12.3%", "12.3%"),
+        (-0.05, "points", "−5.0 个百分点", "−5.0 pp"),
+        (13456789.12, "MONEY", "1,345.68万元", "CNY 13.46 m"),
+        (234567890.0, "MONEY", "2.35亿元", "CNY 234.57 m"),
+        (999.6, "MONEY", "1,000元", "CNY 1,000"),
+        (-12.5, "MONEY", "−12.50元", "CNY −12.50"),
+        (0, "MONEY", "0.00元", "CNY 0.00"),
+        (95, "MINUTES", "95 分钟", "95 min"),
+        (657, "MINUTES", "10.9 小时", "10.9 h"),
+        (8446.7, "MINUTES", "5.9 天", "5.9 days"),
+        (2, "HOURS", "2.0 小时", "2.0 h"),
+        (30.0, "NPS_POINT", "30", "30"),
+        (-0.04, "NPS_POINT", "0", "0"),
+        (1319, "CUSTOMERS", "1,319", "1,319"),
+        (0.694, "COEFFICIENT", "0.69", "0.69"),
+    ],
+)
+def test_numbers_are_written_by_their_unit(value: float, unit: str, zh: str, en: str) -> None:
+    assert (
+        written(value, unit, "zh", currency="CNY"),
+        written(value, unit, "en", currency="CNY"),
+    ) == (zh, en)
+
+
+def test_a_number_that_is_not_there_is_a_dash() -> None:
+    said = figure(Answer("q", "select null", [{"actual": None}]), "actual", "SHARE", "en")
+    assert "data" not in str(said) and "–" in str(said)
