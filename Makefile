@@ -14,7 +14,7 @@ export KEHU_HOME ?= var
 export KEHU_LANDING ?= landing
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-chain test test-nights test-browser test-airflow test-answers test-long test-faults lint metrics dirt star patterns format airflow superset test-superset superset-lock lock clean
+.PHONY: help install demo demo-chain test test-nights test-browser test-airflow test-answers test-long test-faults test-load lint metrics dirt star patterns format airflow superset test-superset superset-lock lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -70,6 +70,9 @@ test-long: $(STAMP) ## the tests that take long: a hundred kills, the whole year
 
 test-faults: $(STAMP) ## five hundred random histories of kills, cut files, copies and late days (an hour)
 	@PYTHONPATH=tests $(BIN)/python -m pytest -p counts -n 2 --dist load -m faults --durations 0 -rP
+
+test-load: $(STAMP) ## eight readers while ten publications happen, of the file, PostgreSQL and Parquet; figures
+	@PYTHONPATH=tests $(BIN)/python -m pytest -p counts -m long -rP tests/serve/test_load.py
 
 lint: $(STAMP) ## all of style: ruff, mypy, sqlfluff, layers, Spark SQL, generated pages (minutes)
 	@echo "ruff"

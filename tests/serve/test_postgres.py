@@ -573,6 +573,11 @@ def test_what_can_not_be_carried_over_stops_the_copy_before_it_begins(
         pg.run(undone)
     copy(home, pg)
     assert generations(pg) == {2}
+    home.publish()
+    pg.run("drop table marts.publication_table", "create table marts.hers(i integer)")
+    with pytest.raises(TargetFailed, match="nobody can tell what in core and marts is Kehu's"):
+        copy(home, pg)
+    assert pg.value("select count(*) from marts.hers") == 0
 
 
 def test_a_view_that_does_not_fit_any_more_is_named(home: Home, pg: Server) -> None:

@@ -423,6 +423,12 @@ class _Copy:
                         ) order by 1, 2"""
                 )
             ]
+        elif self._tables_of(self.schemas):
+            marts = self.shown("marts")
+            stuck.append(
+                f"{marts}.{GATE} or {marts}.{LISTED} is missing, so nobody can tell what in "
+                f"{' and '.join(self.schemas)} is Kehu's; drop both schemas by hand"
+            )
         if stuck:
             raise TargetFailed(
                 f"{self.target.name}: nothing was copied, because the tables are replaced as a "
