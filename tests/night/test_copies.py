@@ -19,6 +19,8 @@ from kehu.serve.run import require_served, serve
 from kehu.serve.target import Listing, Options
 from kehu.settings import PROJECT, Settings
 
+pytestmark = pytest.mark.nights
+
 PAGE = PROJECT / "docs" / "bi.md"
 ADDRESS = "postgresql://powerbi:password@host:5432/bi"  # of the page
 
