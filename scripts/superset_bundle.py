@@ -19,6 +19,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -517,7 +518,11 @@ def neutral(before: Mapping[str, Any] | None, exported: Mapping[str, Any]) -> di
     found = {**exported}
     places: dict[int, int] = {}
     if "params" in found:
-        found["params"] = {k: v for k, v in found["params"].items() if k not in OF_ONE_PLACE}
+        found["params"] = {
+            k: v
+            for k, v in found["params"].items()
+            if k not in OF_ONE_PLACE and (k, v) != ("annotation_layers", [])
+        }
         found.pop("query_context", None)
     if "position" in found:
         places = _places(before, found)
@@ -527,7 +532,11 @@ def neutral(before: Mapping[str, Any] | None, exported: Mapping[str, Any]) -> di
             each["scope"]["excluded"] = sorted(places[n] for n in excluded if n in places)
             each.pop("chartsInScope", None)
             each.pop("tabsInScope", None)
+        if before:  # what the pages note down by themselves when they are opened
+            metadata = {k: v for k, v in metadata.items() if k in before["metadata"]}
+            found["metadata"] = metadata
         metadata["chart_configuration"] = {}
+        metadata["shared_label_colors"] = []
         metadata.get("global_chart_configuration", {})["chartsInScope"] = []
         for child in charts_of(found):
             child["meta"]["chartId"] = places[child["meta"]["chartId"]]
@@ -563,6 +572,10 @@ def _unmarked(value: Any) -> Any:
 
 def _ordered(before: Any, after: Any) -> Any:
     """`after` with its keys in the order of `before`, so that a diff shows what changed."""
+    if isinstance(before, list) and isinstance(after, list):
+        return [_ordered(b, a) for b, a in zip_longest(before, after[: len(before)])][
+            : len(after)
+        ] + after[len(before) :]
     if not (isinstance(before, dict) and isinstance(after, dict)):
         return after
     keys = [key for key in before if key in after] + [key for key in after if key not in before]
