@@ -157,7 +157,7 @@ def test_a_store_shows_its_own_numbers_and_problems(publication: Publication) ->
     assert options == {"ALL": "全公司", "A1": "人民路店", "B<2>": "Market & Sons"}
     only = readback.parsed(page.render(publication, 1))
     assert [o.get("value") for o in only.iter("option")] == ["ALL", "A1"]
-    assert re.search(r"客户数最多的 1 家（共 3 家）", only.text_content())
+    assert re.search(r"客户数最多的 1 家（共 3 家有销售数据）", only.text_content())
 
 
 def test_they_open_offline(publication: Publication) -> None:

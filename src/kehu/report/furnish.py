@@ -83,7 +83,7 @@ def _quality(settings: Settings, folder: Path, manifest: dict[str, Any]) -> None
     write_atomically(folder / QUALITY, page)
 
 
-def make(settings: Settings, folder: Path) -> dict[str, dict[str, Any]]:
+def make(settings: Settings, folder: Path) -> dict[str, Any]:
     """Report and page of the publication in `folder`: seconds and bytes of each, or why it failed."""
     made: dict[str, Any] = {}
     from kehu.report import drawing, page, report  # here: they need the pictures' libraries

@@ -154,7 +154,7 @@ aria-label="{{ t.label('table') }}: {{ picture.title[t.language] }}">{{ t.table(
 </tbody></table></div>
 {% else %}<p>{{ t.label('nothing_arrived') }}</p>{% endif %}
 </div>
-<div class="card"><h3>{{ t.label('checks') }}</h3>
+<div class="stack"><div class="card"><h3>{{ t.label('checks') }}</h3>
 <div class="wrap" tabindex="0" role="group" aria-label="{{ t.label('checks') }}"><table>
 <thead><tr><th scope="col">{{ t.label('kind') }}</th><th scope="col">{{ t.label('severity') }}</th>
 <th scope="col" class="n">{{ t.label('rules') }}</th>
@@ -182,7 +182,7 @@ aria-label="{{ t.label('table') }}: {{ picture.title[t.language] }}">{{ t.table(
 {% endfor %}
 </tbody></table></div>
 </div>
-</div>
+</div></div>
 </section>
 {% endmacro %}
 {% macro slot(name, content) %}<div data-slot="{{ name }}">{{ content }}</div>{% endmacro %}

@@ -51,14 +51,14 @@ abbr {{ text-decoration: underline dotted 1px; text-underline-offset: 3px; }}
 .fine {{ border-left: 5px solid #1f9d5b; }}
 .wrap {{ overflow-x: auto; max-width: 100%; }}
 table {{ border-collapse: collapse; width: 100%; font-size: 13.5px; }}
-th, td {{ text-align: left; padding: 5px 9px; border-bottom: 1px solid var(--line);
+th, td {{ text-align: left; padding: 5px 7px; border-bottom: 1px solid var(--line);
   vertical-align: top; }}
 th {{ color: var(--soft); font-weight: 600; }}
 td.n, th.n {{ text-align: right; }} td.n, time, .tag {{ white-space: nowrap; }}
 figure {{ display: flow-root; background: var(--card); border: 1px solid var(--line); border-radius: 6px;
   padding: 12px 14px; min-width: 0; }}
 figure .canvas {{ overflow-x: auto; margin-top: 8px; }}
-figure .canvas svg {{ display: block; width: 100%; height: auto; min-width: 430px; }}
+figure .canvas svg {{ display: block; width: 100%; height: auto; min-width: 300px; }}
 figcaption {{ margin-top: 6px; color: var(--soft); font-size: 13.5px; }}
 figure .missing {{ margin-top: 8px; padding: 26px 14px; background: var(--mute-back);
   border-radius: 4px; color: #3c4853; text-align: center; }}
@@ -95,7 +95,7 @@ header .inner { display: flex; flex-wrap: wrap; gap: 8px 24px; align-items: cent
 .pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 520px), 1fr));
   gap: 16px; }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 540px), 1fr)); gap: 14px;
-  align-items: start; }
+  align-items: start; } .stack { display: grid; grid-template-columns: minmax(0, 1fr); gap: 14px; }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 .links { display: flex; flex-wrap: wrap; gap: 6px 18px; }
 [hidden] { display: none !important; }
@@ -104,7 +104,8 @@ footer { color: var(--soft); font-size: 13px; }
 @media (max-width: 480px) { body { font-size: 15px; } .inner { padding: 10px 12px; }
   .tile { padding: 7px 9px; }
   .tile .value { font-size: 19px; } .controls { width: 100%; } .controls .store { flex: 1; min-width: 0; }
-  .controls select { width: 100%; } .verdict { font-size: 18px; } .problem { padding: 9px 11px; } }
+  .controls select { width: 100%; } .verdict { font-size: 18px; } .problem { padding: 9px 11px; }
+  figure { padding: 8px 4px; } figcaption, figure details { padding: 0 6px; } }
 @media print { header .controls, .skip { display: none; } body { background: #fff; }
   figure, .problem, .tile { break-inside: avoid; } }
 """
@@ -126,7 +127,7 @@ h3 { margin: 16px 0 6px; }
 .lead { font-size: 17px; margin: 12px 0; }
 .facts { color: var(--soft); margin-top: 4px; }
 .sentences { list-style: none; } .sentences > li { padding: 5px 0; border-bottom: 1px dotted var(--line); }
-.problem { margin-bottom: 10px; } .advice { border-left-color: var(--blue); }
+.problem { margin-bottom: 10px; } .problem h3 { margin-top: 0; } .advice { border-left-color: var(--blue); }
 .drawn { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); gap: 14px;
   margin: 12px 0; } .drawn figure { max-width: 620px; }
 .sql section { margin: 14px 0; } .sql h3 { margin: 0; }

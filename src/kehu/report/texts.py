@@ -264,8 +264,8 @@ SIMULATED = w(
     "These feeds hold simulated data: {feeds}. Numbers and pictures that use them are marked.",
 )
 STORES = w(
-    "可选门店为客户数最多的 {shown} 家（共 {count} 家）；其余门店的数字在数据集市中。",
-    "The {shown} stores with most customers can be chosen, of {count}; the marts hold the others.",
+    "可选门店为客户数最多的 {shown} 家（共 {count} 家有销售数据）；其余门店见数据集市。",
+    "The {shown} stores with most customers can be chosen, of {count} that deliver sales.",
 )
 NO_STORES = w(
     "共 {count} 家门店，客户数均不足以单独展示。",
@@ -307,7 +307,7 @@ FEED = {
 }
 LOAD = {
     "LOADED": w("已装载", "Loaded"),
-    "UNVERIFIED": w("已装载（无清单）", "Loaded, no manifest"),
+    "UNVERIFIED": w("无清单", "No manifest"),
     "REFUSED": w("拒收", "Refused"),
     "HELD": w("待处理", "Held"),
     "SUPERSEDED": w("被取代", "Superseded"),
