@@ -223,8 +223,8 @@ worth as (
 products_sold as (
 
     select
-        last_day(sales_lines.business_date) as month_end_on,
         sales_lines.product_key,
+        last_day(sales_lines.business_date) as month_end_on,
         sum(sales_lines.net_amount) as net_amount,
         sum(case when sales_lines.card_key > 0 then abs(sales_lines.net_amount) end)
             as known_turnover,
@@ -791,7 +791,8 @@ measured as (
             when service.{{ figure.actual }} is null then 'NO_CASE'
         end as missing_reason,
         service.is_simulated
-        {%- if figure.kpi == 'RECOVERY' %} or periods.has_simulated_sales{% endif %} as is_simulated
+        or {{ 'periods.has_simulated_sales' if figure.kpi == 'RECOVERY' else 'false' }}
+            as is_simulated
     from service
     inner join periods on service.as_of_date = periods.as_of_date
     {%- endfor %}

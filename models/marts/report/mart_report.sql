@@ -302,7 +302,8 @@ causes_ranked as (
         *,
         row_number() over (
             partition by as_of_date, theme
-            order by gravity asc, weight_given desc nulls last, kpi_order asc nulls first
+            order by
+                gravity asc nulls first, weight_given desc nulls last, kpi_order asc nulls first
         ) as cause_rank
     from causes
 
@@ -318,7 +319,8 @@ leads as (
         statement_code,
         row_number() over (
             partition by as_of_date
-            order by gravity asc, weight_given desc nulls last, kpi_order asc nulls first
+            order by
+                gravity asc nulls first, weight_given desc nulls last, kpi_order asc nulls first
         ) as problem_no
     from causes_ranked
     where cause_rank = 1
@@ -389,10 +391,10 @@ worst_segments as (
 treatments_given as (
 
     select
+        given_treatments.*,
         problem_causes.as_of_date,
         problem_causes.problem_no,
-        problem_causes.cause_rank,
-        given_treatments.*
+        problem_causes.cause_rank
     from problem_causes
     left join worst_segments
         on
@@ -423,7 +425,7 @@ treatments as (
     qualify row_number() over (
         partition by as_of_date, problem_no, strategy_code
         order by
-            cause_rank asc,
+            cause_rank asc nulls first,
             case when segment = 'ALL' then 1 else 0 end asc,
             valid_from desc nulls last,
             segment asc nulls first
