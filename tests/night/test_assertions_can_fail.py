@@ -657,7 +657,11 @@ MUTATIONS = [
     (
         "assert_mart_scorecard",
         "differs from its mart",
-        one("marts.marts.mart_scorecard", "actual = actual + 1", "kpi = 'MEMBER_SALES'"),
+        one(
+            "marts.marts.mart_scorecard",
+            "actual = actual + 1",
+            "kpi = 'MEMBER_SALES' and store_code = 'ALL' and actual is not null",
+        ),
     ),
     (
         "assert_mart_scorecard",

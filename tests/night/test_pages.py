@@ -77,7 +77,6 @@ def test_a_publication_has_its_pages(home: Path) -> None:
     ("breaking", "reason"),
     [
         ("drop table marts.mart_scorecard", "mart_scorecard"),
-        ("drop table core.dim_as_of", "dim_as_of"),
     ],
 )
 def test_a_page_that_can_not_be_made_costs_no_publication(

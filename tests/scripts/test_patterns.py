@@ -89,7 +89,8 @@ def test_a_query_gives_the_columns_that_are_printed(
 ) -> None:
     found = answers[pattern.line]
     assert found[0] == cells(pattern.table)[0]
-    assert len(found) > 1 or "H000763" in pattern.sql  # this household may not be in the sample
+    # a third of the households: one may be missing, and a store may be too small to say anything
+    assert len(found) > 1 or "H000763" in pattern.sql or "is_churn_rate_small_n" in pattern.sql
 
 
 @pytest.mark.answers
