@@ -113,7 +113,7 @@ def test_a_scheduled_night_succeeds_and_nothing_stays_behind(place, environment,
         assert stack.state["services"].keys() == {"api-server", "dag-processor", "scheduler"}
         assert "postgresql" in _configured_database(stack)
         with stack.client() as client:
-            runs = wait_for_night(client, 400)
+            runs = wait_for_night(client, 900)
             pool = client.get("/pools/duckdb_writer").json()
             assert pool["slots"] == 1
             for dag_id, tasks in LOADED.items():
