@@ -124,6 +124,7 @@ def customers() -> Rows:
             "home_store_key": store_of(n),
             "value_365d": values()[n - 1],
             "value_basis": "MARGIN",
+            "count_visits_365d": 1,
             "value_rank": order.index(n) + 1,
             "r_score": 1 + n % 5,
             "f_score": 1 + n // 7 % 5,

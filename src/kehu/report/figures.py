@@ -50,8 +50,13 @@ def figure(
     metric: str | None = None,
     signed: bool = False,
     currency: str = "",
+    like: Number | None = None,
+    mart: str | None = None,
 ) -> Markup:
-    """The number in a cell of an answer, as a marked element; a dash where there is none."""
+    """The number in a cell of an answer, as a marked element; a dash where there is none.
+
+    `mart` names the table of the cell where the query reads several.
+    """
     cell = answer.rows[row]
     value = cell[column]
     if value is None:
@@ -67,13 +72,13 @@ def figure(
         "data-sql": answer.id,
         "data-column": column,
         "data-metric": known,
-        "data-mart": answer.mart,
+        "data-mart": mart or answer.mart,
         "data-unit": unit,
         **({"data-row": str(row)} if row else {}),
         **{f"data-{name}": str(found) for name, found in extra.items()},
     }
     listed = " ".join(f'{name}="{escape(text)}"' for name, text in attributes.items())
-    said = escape(written(value, unit, language, signed=signed, currency=currency))
+    said = escape(written(value, unit, language, signed=signed, currency=currency, like=like))
     return Markup(f"<data {listed}>{said}</data>")
 
 
@@ -89,9 +94,10 @@ def plain(value: Any) -> str:
 
 
 def written(
-    value: Any, unit: str, language: Language, *, signed: bool = False, currency: str = ""
-) -> str:
-    """A number as people read it, rounded for the eye only."""
+    value: Any, unit: str, language: Language, *, signed: bool = False, currency: str = "",
+    like: Number | None = None,
+) -> str:  # fmt: skip
+    """A number as people read it, rounded for the eye only; a duration in the step that suits `like`."""
     kind = UNITS.get(unit, unit)
     number = float(value)
     if kind == "share":
@@ -101,9 +107,9 @@ def written(
     elif kind == "money":
         text = _money(number, language, currency)
     elif kind == "minutes":
-        text = _minutes(number, language)
+        text = _minutes(number, language, number if like is None else float(like))
     elif kind == "hours":
-        text = _minutes(60 * number, language)
+        text = _minutes(60 * number, language, 60 * float(number if like is None else like))
     elif kind == "score":
         text = f"{number:,.1f}".removesuffix(".0")
     elif kind == "days":
@@ -140,6 +146,9 @@ STEPS: Mapping[Language, tuple[tuple[float, str], ...]] = {
 }
 
 
+CURRENCY_ZH = {"CNY": "元", "USD": "美元", "EUR": "欧元", "HKD": "港元"}
+
+
 def _money(number: float, language: Language, currency: str) -> str:
     text = f"{number:,.0f}" if abs(number) >= 100 else f"{number:,.2f}"
     for size, word in STEPS[language]:
@@ -147,13 +156,13 @@ def _money(number: float, language: Language, currency: str) -> str:
             text = f"{number / size:,.2f}{word}"
             break
     if language == "zh":
-        return text + {"CNY": "元", "USD": "美元"}.get(currency, f" {currency}" if currency else "")
+        return text + CURRENCY_ZH.get(currency, f" {currency}" if currency else "")
     return f"{currency} {text}" if currency else text
 
 
-def _minutes(number: float, language: Language) -> str:
+def _minutes(number: float, language: Language, like: float) -> str:
     for size, words in ((1440.0, (" 天", " days")), (60.0, (" 小时", " h"))):
-        if abs(number) >= 2 * size:
+        if abs(like) >= 2 * size:
             return f"{number / size:.1f}{words[language == 'en']}"
     return f"{_few(number)}{(' 分钟', ' min')[language == 'en']}"
 

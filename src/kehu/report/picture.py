@@ -13,11 +13,11 @@ import altair as alt
 import duckdb
 
 from kehu.extract.typing import literal
+from kehu.report.figures import LANGUAGES as LANGUAGES
+from kehu.report.figures import Language as Language
+from kehu.report.figures import Row as Row
 
-Language = Literal["en", "zh"]
-LANGUAGES: tuple[Language, ...] = ("en", "zh")
 Words = dict[str, str]
-Row = dict[str, Any]
 Chart = alt.Chart | alt.LayerChart | alt.HConcatChart | alt.VConcatChart | alt.FacetChart
 Kind = Literal["text", "count", "share", "money", "number", "points", "date", "month", "flag"]
 
@@ -192,26 +192,6 @@ def points(value: float | Decimal) -> str:
     """Points with their sign; no minus before a zero."""
     text = f"{value:+.1f}"
     return "0.0" if float(text) == 0 else text.replace("-", "−")
-
-
-def money(value: float | Decimal, currency: str, language: Language) -> str:
-    """An amount rounded for the eye: thousands and millions in English, 万 and 亿 in Chinese."""
-    size = abs(float(value))
-    steps: tuple[tuple[float, str], ...] = (
-        ((1e6, "M"), (1e3, "K")) if language == "en" else ((1e8, "亿"), (1e4, "万"))
-    )
-    for step, letter in steps:
-        if size >= step:
-            text = f"{float(value) / step:,.1f}{letter}"
-            break
-    else:
-        text = f"{float(value):,.2f}" if size < 100 else f"{float(value):,.0f}"
-    return (
-        f"{currency} {text}" if language == "en" else f"{text}{CURRENCY_ZH.get(currency, currency)}"
-    )
-
-
-CURRENCY_ZH = {"CNY": "元", "USD": "美元", "EUR": "欧元", "HKD": "港元"}
 
 
 def day(value: date, language: Language) -> str:

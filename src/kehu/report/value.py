@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import altair as alt
 
-from kehu.report import sheet
+from kehu.report import figures, sheet
 from kehu.report.picture import (
     COMPANY,
     Chart,
@@ -18,7 +18,6 @@ from kehu.report.picture import (
     Words,
     both,
     count,
-    money,
     share,
 )
 from kehu.report.words import TIERS, VALUE_BASES
@@ -27,6 +26,17 @@ FEW = 5  # fewer customers than these are not shown as a group of their own
 SALES_FEEDS = ("sales_line", "member", "member_card")
 
 PYRAMID = """
+with buyers as (
+    select cast(count(*) as integer) as n_buyers
+    from marts.mart_customer_value as value
+    inner join core.dim_store as store on value.home_store_key = store.store_key
+    where
+        value.as_of_date = {as_of}
+        and value.count_visits_365d > 0
+        and value.excluded_reason is null
+        and {store} in ('ALL', store.store_code)
+)
+
 select
     tier,
     tier_order,
@@ -37,8 +47,10 @@ select
     pct_value,
     count_value_missing,
     is_small_sample,
-    cast(sum(n_customers) over () as integer) as n_all
+    cast(sum(n_customers) over () as integer) as n_all,
+    n_buyers
 from marts.mart_segment_structure
+cross join buyers
 where
     as_of_date = {as_of}
     and store_code = {store}
@@ -72,11 +84,11 @@ def pyramid(view: View) -> Draft:
     top = rows[0]
     told = share(top["pct_value"], 1)
     caption = both(
-        f"{count(top['n_all'])} customers with a visit in the window. "
+        f"{count(top['n_all'])} customers whose value is known, of {count(top['n_buyers'])} who came. "
         f"The top {share(top['pct_customers'], 1)} "
         f"({count(top['n_customers'])}) have {told} of {basis['en']}.",
-        f"窗口期内到店客户 {count(top['n_all'])} 人。前 {share(top['pct_customers'], 1)}"
-        f"（{count(top['n_customers'])} 人）占{basis['zh']}的 {told}。",
+        f"价值可计算的客户 {count(top['n_all'])} 人（到店 {count(top['n_buyers'])} 人）。"
+        f"前 {share(top['pct_customers'], 1)}（{count(top['n_customers'])} 人）占{basis['zh']}的 {told}。",
     )
     if view.store_code != COMPANY:
         caption = both(
@@ -250,12 +262,14 @@ def whale_curve(view: View) -> Draft:
         )
     fifth = next(row for row in rows if float(row["share_of_customers"]) == 0.2)
     claimed = one["claimed_top_20_share"]
-    currency = view.parameters.get("currency", "CNY")
+    currency = str(view.parameters.get("currency", "CNY"))
+    # the curve is of what is left after losses; the share of positive value stands in the scorecard
+    net = both(f"net {basis['en']}", f"净{basis['zh']}") if one["count_losing"] else basis
     caption = both(
         f"n = {count(one['n_customers'])} customers with known {basis['en']}. The best 20 % have "
-        f"{share(fifth['share_of_value'], 1)} of {basis['en']} (the rule of thumb says "
+        f"{share(fifth['share_of_value'], 1)} of {net['en']} (the rule of thumb says "
         f"{share(claimed)}). Gini {one['gini'] or 0:.2f}.",
-        f"n = {count(one['n_customers'])} 位{basis['zh']}可计算的客户。前 20% 客户占{basis['zh']}的 "
+        f"n = {count(one['n_customers'])} 位{basis['zh']}可计算的客户。前 20% 客户占{net['zh']}的 "
         f"{share(fifth['share_of_value'], 1)}（“二八定律”为 {share(claimed)}）。"
         f"基尼系数 {one['gini'] or 0:.2f}。",
     )
@@ -265,11 +279,13 @@ def whale_curve(view: View) -> Draft:
         )
     elif one["whale_peak_ratio"] is not None:
         lost = one["count_losing"]
+        told: dict[Language, str] = {
+            language: figures.written(one["value_destroyed"], "money", language, currency=currency)
+            for language in figures.LANGUAGES
+        }
         caption = both(
-            caption["en"]
-            + f" Losing customers: {count(lost)}, together {money(one['value_destroyed'], currency, 'en')}.",
-            caption["zh"]
-            + f"亏损客户 {count(lost)} 位，合计 {money(one['value_destroyed'], currency, 'zh')}。",
+            f"{caption['en']} Losing customers: {count(lost)}, who together lose {told['en']}.",
+            f"{caption['zh']}亏损客户 {count(lost)} 位，合计亏损 {told['zh']}。",
         )
 
     def chart(language: Language) -> Chart:
@@ -281,14 +297,14 @@ def whale_curve(view: View) -> Draft:
         x_title, y_title, equal, claim, best = {
             "en": (
                 "best customers, share of all",
-                f"share of all {basis['en']}",
+                f"share of all {net['en']}",
                 "all alike",
                 f"rule of thumb: {share(claimed)}",
                 f"best 20 %: {share(fifth['share_of_value'])}",
             ),
             "zh": (
                 "客户占比（由高到低累计）",
-                f"{basis['zh']}累计占比",
+                f"{net['zh']}累计占比",
                 "完全平均",
                 f"二八定律：{share(claimed)}",
                 f"前20%：{share(fifth['share_of_value'])}",
