@@ -115,6 +115,7 @@ def untraced(
     """
     scores = _rows(connection, "select * from marts.mart_scorecard where as_of_date = ?", as_of)
     statements = _rows(connection, "select * from marts.mart_report where as_of_date = ?", as_of)
+    treatments = _rows(connection, "select * from core.treatment_matrix")
     wrong, shown = [], queries(page)
     for number in numbers(page):
         if not number.metric:
@@ -130,6 +131,15 @@ def untraced(
                 and r["kpi"] == number.kpi
                 and r["store_code"] == number.store
                 and plain(r[number.column]) == number.value
+                for r in scores
+            ):
+                wrong.append(f"{number}: not in mart_scorecard")
+        elif number.mart == "treatment_matrix":
+            if not any(plain(r[number.column]) == number.value for r in treatments):
+                wrong.append(f"{number}: not in treatment_matrix")
+        elif number.mart == "mart_scorecard" and number.column.endswith("attainment"):
+            if not any(
+                r["store_code"] == number.store and plain(r[number.column]) == number.value
                 for r in scores
             ):
                 wrong.append(f"{number}: not in mart_scorecard")
@@ -214,8 +224,8 @@ def misread(page: str) -> list[str]:
         text = number.text.replace("−", "-").replace("+", "").replace(",", "")
         text = re.sub(r"^[A-Z]{3} ", "", text)
         text = (
-            re.sub(r"( ?[A-Z]{3}|元|美元)$", "", text).strip()
-            if number.unit.startswith("MONEY")
+            re.sub(r"( ?[A-Z]{3}|元|美元|欧元|港元)$", "", text).strip()
+            if number.unit.upper().startswith("MONEY")
             else text
         )
         found = re.fullmatch(r"(-?)\s*([A-Z]{3} )?(-?\d+(?:\.(\d+))?) ?(\D*)", text.strip())

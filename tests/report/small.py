@@ -15,7 +15,7 @@ AS_OF = date(2024, 12, 31)
 TABLES = """
 create schema core; create schema marts;
 create table core.dim_as_of as select date '2024-12-31' as as_of_date, '惠民超市' as company_name,
-    'CNY' as currency, 30 as min_n, 5 as min_n_complaint, true as is_latest;
+    'CNY' as currency, 30 as min_n, 5 as min_n_complaint, 30 as silent_window_days, true as is_latest;
 create table core.dim_store as from (values (1, 'A1', '人民路店', false), (2, 'B<2>', 'Market & Sons', false),
     (3, 'C3', null, false), (9, 'T9', '测试店', true), (-1, 'UNKNOWN', null, false))
     as t(store_key, store_code, store_name, is_test);
@@ -24,12 +24,19 @@ create table core.kpi as from (values
     ('MEMBER_SALES', 3, 'V1', 'Sales in 12 months', '会员销售额（近12个月）'),
     ('FIRST_RESPONSE_P90', 4, 'P2', 'First response (P90)', '首次响应时长（P90）'),
     ('CRM_ROI', 5, 'K2', 'Return on the programme', '投资回报率'))
-    as t(kpi, place, metric_id, name_en, name_zh);
-create table core.reason_map as select 'STAFF_RUDE' as reason_code, 'Rude staff' as name_en, '员工态度差' as name_zh;
+    as t(kpi, place, metric_id, name_en, name_zh), (select null::varchar as theme);
+update core.kpi set theme = kpi;
+create table core.treatment_matrix as from (values
+    ('CHURN', 'ALL', 'ASK_LEAVERS', 'Ask the last 50 who left <why>', '询问最近50名流失客户', 'MESSAGE', 1, 'CRM_MANAGER', 30, 'CHURN'),
+    ('CHURN', 'ALL', 'NPS_CALLS', 'Call them', '致电', 'PHONE', null, 'STORE_MANAGER', 14, 'NPS'),
+    ('CHURN', 'TOP', 'ONLY_TOP', 'Call the best', '致电重要客户', 'PHONE', null, 'STORE_MANAGER', 7, 'CHURN'))
+    as t(kpi, segment, strategy_code, action_en, action_zh, channel, max_cost, owner, due_days, success_kpi),
+    (select 'default' as scope, date '1900-01-01' as valid_from, date '9999-12-31' as valid_to);
+create table core.dim_reason as select 'STAFF_RUDE' as reason_code, 'Rude staff' as name_en, '员工态度差' as name_zh;
 create table core.churn_reason as select 'PRICING' as reason_code, 'Pricing' as name_en, '价格' as name_zh;
 create table marts.mart_concentration as from (values ('ALL', 200, false), ('A1', 120, false),
     ('B<2>', 60, false), ('C3', 20, true)) as t(store_code, n_customers, is_small_sample),
-    (select date '2024-12-31' as as_of_date);
+    (select date '2024-12-31' as as_of_date, 'MARGIN' as value_basis);
 create table marts.mart_load as select 'complaint' as feed, 'LOADED' as status, 10 as count_rows_in,
     9 as count_accepted, 1 as count_quarantined, 0 as count_refused, true as is_simulated,
     date '2024-12-31' as judged_for_on;
@@ -43,7 +50,9 @@ select date '2024-12-31' as as_of_date, t.store_code, k.kpi, k.place as kpi_orde
     true as is_latest, date '2024-12-31' as measured_on, t.unit, t.actual::decimal(18, 6) as actual,
     t.lo::decimal(18, 6) as lo, t.hi::decimal(18, 6) as hi, t.n, 'mart_churn_rate' as source_mart,
     t.is_simulated, t.floor::decimal(18, 6) as floor, t.target::decimal(18, 6) as target, t.status,
-    t.missing_reason, 0.5::decimal(9, 6) as attainment, 0.25::decimal(9, 6) as weight, 'CRM_MANAGER' as owner,
+    t.missing_reason, 0.5::decimal(9, 6) as attainment, 0.25::decimal(9, 6) as weight, 10 as weight_given,
+    0.437::decimal(9, 6) as scorecard_attainment, 'MONTH' as window_code,
+    (case when t.perspective <> 'FINANCIAL' then 0.437 end)::decimal(9, 6) as perspective_attainment, 'CRM_MANAGER' as owner,
     t.previous::decimal(18, 6) as previous, (t.actual - t.previous)::decimal(18, 6) as delta,
     t.change_code
 from (values
@@ -61,7 +70,7 @@ create table marts.mart_report as
 select s.as_of_date, t.section, t.rank, s.is_latest, t.topic, t.statement_code, s.kpi, s.metric_id, s.store_code,
     'ALL' as segment, t.problem_no, s.actual as value, s.unit, s.n, s.lo, s.hi, s.missing_reason, s.measured_on,
     s.source_mart, s.is_simulated, s.target, s.floor, s.status, s.attainment, s.previous, s.delta, s.change_code,
-    t.strategy_code, t.action_en, t.action_zh, s.owner, t.due_days, t.success_kpi
+    t.strategy_code, t.action_en, t.action_zh, a.channel, a.max_cost, s.owner, t.due_days, t.success_kpi
 from (values
     ('SUMMARY', 1, 'SUMMARY', 'KPI', 'MEMBER_SALES', 'ALL', null, null, null, null, null, null),
     ('SUMMARY', 2, 'SUMMARY', 'KPI', 'CHURN', 'ALL', null, null, null, null, null, null),
@@ -74,7 +83,8 @@ from (values
         '询问最近50名流失客户', 30, 'CHURN'))
     as t(section, rank, topic, statement_code, kpi, store_code, problem_no, strategy_code, action_en, action_zh,
         due_days, success_kpi)
-join marts.mart_scorecard as s using (kpi, store_code);
+join marts.mart_scorecard as s using (kpi, store_code)
+left join core.treatment_matrix as a using (strategy_code);
 """
 
 

@@ -110,7 +110,7 @@ def test_problems_are_those_of_the_marts(
     ]
     for card in given:
         text = card.text_content()
-        assert "Owner: " in text and "Within: " in text and "Success shows in: " in text
+        assert "Owner: " in text and "Due: " in text and "Success shows in: " in text
 
 
 def test_every_word_is_known(shown: Path) -> None:

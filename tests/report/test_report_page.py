@@ -18,6 +18,7 @@ from kehu.report.figures import Answer, figure, written
 from kehu.report.picture import Column, both
 from kehu.report.pictures import Picture
 from kehu.report.publication import Publication
+from kehu.report.teller import Teller
 
 DEFINITIONS = {"mart_concentration": {"S3"}, "mart_load": {"Q1"}, "mart_data_quality": {"Q1"},
     "mart_freshness": {"Q1"}}  # fmt: skip
@@ -77,7 +78,7 @@ def test_a_number_that_is_wrong_is_found(publication: Publication, tmp_path: Pat
         lambda h: h.replace(">14.3%<", ">14.4%<", 1),
         lambda h: h.replace('data-metric="C2"', 'data-metric="C3"', 1),
         lambda h: h.replace("kpi = &#39;CHURN", "kpi = &#39;NPS", 1),
-        lambda h: h.replace("突破底线", "突破底线 7", 1),
+        lambda h: h.replace("突破警戒线", "突破警戒线 7", 1),
         lambda h: h.replace("共 120 位", "共 121 位", 1),
         lambda h: h.replace('<data value="120"', '<data value="121"', 1),
     ):
@@ -94,20 +95,25 @@ def test_a_number_that_is_wrong_is_found(publication: Publication, tmp_path: Pat
 def test_it_says_what_is_wrong_and_what_to_do(publication: Publication) -> None:
     html = report.render(publication)
     text = text_of(html)
-    assert "月流失率 为 14.3% ，高于底线 12.0% ，目标 6.0% ，上期 12.0% 。" in text
+    assert "月流失率 为 14.3% ，高于警戒线 12.0% ，目标 6.0% ，上期 12.0% 。" in text
     assert (
         "Churn in a month : 14.3% , above the limit of 12.0% , target 6.0% , before 12.0% ." in text
     )
     assert "最差的门店是 人民路店 ： 16.3% 。" in text
     assert "Ask the last 50 who left <why>" in text and "<why>" not in html
-    assert "负责人：客户关系经理 · 期限： 30 天 · 成效看： 月流失率" in text
+    assert (
+        "负责人：客户关系经理 · 渠道：短信或微信 · 单次费用上限： 1.00元 · 期限： 2025-01-30 （ 30 天 ） · 成效指标： 月流失率"
+        in text
+    )
     assert "没有项目现金流数据" in text and "no feed of the programme&#39;s cash flow" in html
     assert "[ C2 · 14.3% · 95% 区间 12.0% … 17.0% · n = 180 · 2024-12-31 · 查询 ]" in text
 
 
 def test_no_breach_no_problem(tmp_path: Path) -> None:
     folder = write(
-        tmp_path / "calm", "delete from marts.mart_report where section in ('PROBLEM', 'ADVICE')"
+        tmp_path / "calm",
+        "delete from marts.mart_report where section in ('PROBLEM', 'ADVICE')",
+        "update marts.mart_scorecard set status = 'MET', change_code = null where status = 'BREACHED'",
     )
     for publication in opened(folder):
         for html in (report.render(publication), page.render(publication)):
@@ -115,6 +121,59 @@ def test_no_breach_no_problem(tmp_path: Path) -> None:
             assert "本期没有需要报告的问题" in text and "there is no problem to report" in text
             assert 'class="problem' not in html
             assert faults(html, publication) == []
+
+
+def test_nothing_judged_is_not_said_to_be_well(tmp_path: Path) -> None:
+    """With targets and without: no number was judged, so none is well, and none is wrong."""
+    nothing = (
+        "delete from marts.mart_report where section in ('PROBLEM', 'ADVICE')",
+        "update marts.mart_scorecard set status = 'NOT_MEASURABLE', change_code = null, "
+        "missing_reason = 'PERIOD_NOT_COMPLETE', scorecard_attainment = null",
+    )
+    without = "update marts.mart_scorecard set target = null, floor = null"
+    for name, changes, said in (
+        ("few", nothing, "本期没有可判断的指标"),
+        ("none", (*nothing, without), "尚未设定目标"),
+    ):
+        for publication in opened(write(tmp_path / name, *changes)):
+            for html in (report.render(publication), page.render(publication)):
+                text, root = text_of(html), readback.parsed(html)
+                assert said in text and "没有可判断的指标，不能据此认为没有问题。" in text
+                assert ("尚未设定目标" in text) == (name == "none")
+                assert "没有需要报告的问题" not in text and root.find_class("fine") == []
+                assert faults(html, publication) == []
+
+
+def test_a_figure_that_is_not_judged_says_so(tmp_path: Path) -> None:
+    """Beside the number, by its reason; a number that is not there says the reason in its place."""
+    folder = write(
+        tmp_path / "young",
+        "update marts.mart_scorecard set status = 'NOT_MEASURABLE', "
+        "missing_reason = 'PERIOD_NOT_COMPLETE' where kpi = 'MEMBER_SALES'",
+        "update marts.mart_report set missing_reason = 'PERIOD_NOT_COMPLETE' where kpi = 'MEMBER_SALES'",
+    )
+    for publication in opened(folder):
+        for html in (report.render(publication), page.render(publication)):
+            tiles = {
+                t.find_class("name")[0].text_content(): t.text_content()
+                for t in reversed(readback.parsed(html).find_class("tile"))
+            }  # the company's stand before those of the stores
+            young = tiles["会员销售额（近12个月）"]
+            assert "不作判断" in young and "时段尚未结束" in young and "无法衡量" not in young
+            assert "没有项目现金流数据" in tiles["投资回报率"] and "无法衡量" in tiles["投资回报率"]
+
+
+def test_nothing_is_no_small_sample(publication: Publication) -> None:
+    """A figure that is not there is not small; sums and counts never are; means and times are."""
+    teller = Teller(publication, "zh")
+    row = {"metric_id": "V6", "unit": "MONEY_PER_CUSTOMER", "actual": 3.0, "n": 4}
+    assert teller.is_small(row)
+    assert not teller.is_small(row | {"n": 30})
+    assert not teller.is_small(row | {"actual": None, "n": 0})
+    assert not teller.is_small(row | {"unit": "MONEY"})
+    assert teller.is_small(row | {"metric_id": "P2", "unit": "MINUTES"})
+    assert not teller.is_small(row | {"metric_id": "P2", "unit": "MINUTES", "n": 5})
+    assert teller.is_small(row | {"metric_id": "P16", "unit": "SHARE", "n": 5})
 
 
 def test_simulated_and_small_are_marked_on_each_number(publication: Publication) -> None:
@@ -147,11 +206,11 @@ def test_a_store_shows_its_own_numbers_and_problems(publication: Publication) ->
         if t.get("data-slot") == "first" and t.get("data-lang") == "zh"
     }
     assert set(views) == {"A1", "B<2>"}, "too few customers in C3"
-    assert "月流失率 为 16.3% ，高于底线 12.0%" in re.sub(
+    assert "月流失率 为 16.3% ，高于警戒线 12.0%" in re.sub(
         r"\s+", " ", " ".join(views["A1"].itertext())
     )
     assert views["B<2>"].find_class("problem") == []
-    assert "本店没有指标突破底线" in views["B<2>"].text_content()
+    assert "本店计入权重的指标均未突破警戒线" in views["B<2>"].text_content()
     assert "不按门店衡量" in views["B<2>"].text_content()
     options = {o.get("value"): o.text for o in root.iter("option")}
     assert options == {"ALL": "全公司", "A1": "人民路店", "B<2>": "Market & Sons"}

@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from kehu.files import write_atomically
-from kehu.report.figures import LANGUAGES, Answer, Language
+from kehu.report.figures import LANGUAGES, Answer, Language, Row
 from kehu.report.page_template import SCRIPT, TEMPLATE
 from kehu.report.pictures import Picture
 from kehu.report.publication import ALL, Publication
@@ -24,16 +24,16 @@ BESIDE = (
     ("quality.html", "open_quality"),
     ("docs.html", "open_docs"),
 )
-CAUSES = ("TARGET_BREACHED", "CHANGED_FOR_THE_WORSE", "STORE_TARGET_BREACHED")
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One of the ten numbers for one store; no row where the scorecard has none for it."""
+    """One of the ten numbers for one store; where the scorecard has no row for it, the reason."""
 
     kpi: str
     status: str
     answer: Answer
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class View:
 
     is_company: bool
     verdict: Answer
+    perspectives: Answer
     problems: list[Problem]
     tiles: list[Tile]
     pictures: list[Picture]
@@ -57,14 +58,16 @@ def write(publication: Publication, at_most: int = 7) -> Path:
 def render(publication: Publication, at_most: int = 7, first: Language = "zh") -> str:
     """The page as HTML, with at most so many stores to choose from; `first` is shown without script."""
     stores = publication.stores(at_most)
-    views = {ALL: _view(publication, ALL, publication.pictures())}
-    for store in stores:
-        views[store.code] = _view(publication, store.code, publication.pictures(store.code))
+    views = {code: _view(publication, code) for code in (ALL, *(store.code for store in stores))}
     tellers = {language: Teller(publication, language) for language in LANGUAGES}
     queries: list[Answer] = [publication.loads, publication.checks, publication.freshness]
     queries += [publication.shown_stores(at_most), publication.count_stores()]
     for view in views.values():
-        queries += [view.verdict, *(tile.answer for tile in view.tiles if tile.answer.rows)]
+        queries += [
+            view.verdict,
+            view.perspectives,
+            *(tile.answer for tile in view.tiles if tile.answer.rows),
+        ]
         for problem in view.problems:
             queries += [problem.answer, *problem.where, *problem.advice]
         queries += [Answer(sql_id(p), p.sql, p.data) for p in view.pictures if p.sql]
@@ -91,34 +94,50 @@ def render(publication: Publication, at_most: int = 7, first: Language = "zh") -
     return environment().from_string(TEMPLATE).render(values)
 
 
-def _view(publication: Publication, store: str, pictures: list[Picture]) -> View:
-    tiles = []
-    for row in publication.statements("SUMMARY").rows:
-        answer = publication.kpi(row["kpi"], store)
-        status = answer.one["status"] if answer.rows else "NOT_MEASURABLE"
-        tiles.append(Tile(row["kpi"], status, answer))
-    company = problems(publication)
+def _view(publication: Publication, store: str) -> View:
     return View(
         store == ALL,
         publication.verdict(store),
-        company if store == ALL else _of_store(publication, company, store),
-        tiles,
-        pictures,
+        publication.perspectives(store),
+        problems(publication) if store == ALL else _of_store(publication, store),
+        [_tile(publication, row["kpi"], store) for row in publication.statements("SUMMARY").rows],
+        publication.pictures(store),
     )
 
 
-def _of_store(publication: Publication, company: list[Problem], store: str) -> list[Problem]:
-    """The problems that the store has itself, by its own figures, with what is advised for them."""
+def _tile(publication: Publication, kpi: str, store: str) -> Tile:
+    answer = publication.kpi(kpi, store)
+    if answer.rows:
+        return Tile(kpi, answer.one["status"], answer)
+    company = publication.kpi(kpi).one
+    if company["actual"] is None and company["missing_reason"] is not None:
+        reason = company["missing_reason"]
+    elif kpi in publication.measured_by_store:
+        reason = "NO_ANSWERS" if company["window_code"] == "WAVE" else "NO_CASE"
+    else:
+        reason = "NOT_BY_STORE"
+    return Tile(kpi, "NOT_MEASURABLE", answer, reason)
+
+
+def _of_store(publication: Publication, store: str) -> list[Problem]:
+    """The problems of a store by its own figures: one for a theme, with what is advised for it."""
+    themes: dict[str, list[Row]] = {}
+    for row in publication.wrong(store):
+        themes.setdefault(row["theme"], []).append(row)
     found = []
-    for problem in company:
-        said = [a.one for a in (problem.answer, *problem.where)]
-        own = []
-        for kpi in dict.fromkeys(s["kpi"] for s in said if s["statement_code"] in CAUSES):
-            score = publication.kpi(kpi, store, "TARGET_BREACHED")
-            if score.rows and score.one["status"] == "BREACHED":
-                own.append(score)
-            elif score.rows and score.one["change_code"] == "WORSE":
-                own.append(publication.kpi(kpi, store, "CHANGED_FOR_THE_WORSE"))
-        if own:
-            found.append(Problem(problem.number, own[0], own[1:], problem.advice))
+    for number, rows in enumerate(themes.values(), start=1):
+        lead, *more = (
+            publication.kpi(
+                row["kpi"],
+                store,
+                "TARGET_BREACHED" if row["status"] == "BREACHED" else "CHANGED_FOR_THE_WORSE",
+            )
+            for row in rows
+        )
+        advice = {
+            answer.one["strategy_code"]: answer
+            for row in reversed(rows)
+            for answer in publication.treatments(row["kpi"], store)
+        }
+        found.append(Problem(number, lead, more, list(advice.values())))
     return found

@@ -70,12 +70,14 @@ SCRIPT = """
 
 TEMPLATE = """{% macro wrong(t, problem) %}
 <li class="problem"><h3>{{ t.sentence(problem.answer) }}</h3>
-<p class="small">
-{%- for where in problem.where %}{{ t.sentence(where, about=problem.answer.one.kpi) }} {% endfor %}
-{{- t.cite(problem.answer, brief=True) }}{{ t.marks(problem.answer) }}</p>
+<p class="small">{{ t.cite(problem.answer, href='#' + problem.answer.id) }}</p>
+{% for where in problem.where %}
+<p class="small">{{ t.sentence(where, about=problem.answer.one.kpi) }}
+{{- t.cite(where, href='#' + where.id) }}</p>
+{% endfor %}
 <ul class="do">{% for advice in problem.advice %}
 <li><strong>{{ t.action(advice.one) }}</strong>
-<div class="small">{{ t.advice(advice, problem.answer.one.kpi) }}</div></li>
+<div class="small">{{ t.advice(advice, problem.answer) }}{{ t.cite(advice, href='#' + advice.id) }}</div></li>
 {% endfor %}</ul></li>
 {% endmacro %}
 {% macro first_view(t, view) %}
@@ -83,6 +85,10 @@ TEMPLATE = """{% macro wrong(t, problem) %}
 <section aria-labelledby="doing">
 <h2 id="doing">{{ t.label('doing') }}</h2>
 <p class="verdict">{{ t.verdict(view.verdict) }}</p>
+{% set attained = t.attainment(view.perspectives) %}
+{% if attained %}<p>{{ attained }}
+{{- t.cite(view.perspectives, href='#' + view.perspectives.id) }}</p>{% endif %}
+<p class="small">{{ t.cite(view.verdict, href='#' + view.verdict.id) }}{{ t.basis() }}</p>
 <div class="bar" aria-hidden="true">{% for name in ('met', 'below_target', 'breached') %}
 <i class="{{ name }}" style="flex-grow: {{ view.verdict.one[name] }}"></i>{% endfor %}</div>
 <h2 id="wrong">{{ t.label('wrong') }}</h2>
@@ -94,7 +100,9 @@ TEMPLATE = """{% macro wrong(t, problem) %}
 </details>
 {% endif %}
 {% else %}
-<p class="card fine">{{ t.label('none_wrong' if view.is_company else 'none_wrong_store') }}</p>
+{% set judged = view.verdict.one.with_target %}
+<p class="card{{ ' fine' if judged }}">
+{{- t.label('none_judged' if not judged else 'none_wrong' if view.is_company else 'none_wrong_store') }}</p>
 {% endif %}
 </section>
 <section aria-labelledby="numbers">
@@ -104,10 +112,10 @@ TEMPLATE = """{% macro wrong(t, problem) %}
 <li class="tile {{ tile.status }}"><div class="name">{{ t.kpi(tile.kpi) }}</div>
 {% if tile.answer.rows %}
 <div class="value">{{ t.value(tile.answer) }}</div>
-<div class="more">{{ t.status(tile.status) }}{{ t.marks(tile.answer) }}</div>
+<div class="more">{{ t.status(tile.status, tile.answer.one.actual) }}{{ t.marks(tile.answer) }}</div>
 <div class="more">{{ t.against(tile.answer) }}</div>
 {% else %}
-<div class="value"><span class="none">{{ t.word('REASON', 'NOT_BY_STORE') }}</span></div>
+<div class="value"><span class="none">{{ t.word('REASON', tile.reason) }}</span></div>
 {% endif %}</li>
 {% endfor %}
 </ul>

@@ -77,10 +77,10 @@ class Publication:
 
     @cached_property
     def names(self) -> Row:
-        """Company, currency and the least sample of a rate, as they held at the date."""
+        """Company, currency and parameters, as they held at the date."""
         return self.ask(
             "names",
-            "select company_name, currency, min_n, min_n_complaint\n"
+            "select company_name, currency, min_n, min_n_complaint, silent_window_days\n"
             f"from core.dim_as_of\nwhere as_of_date = {self._day}",
         ).one
 
@@ -114,10 +114,83 @@ class Publication:
                 for status in ("MET", "BELOW_TARGET", "BREACHED", "NO_TARGET", "NOT_MEASURABLE")
             )
             + ",\n    count(*) filter (where status in ('MET', 'BELOW_TARGET', 'BREACHED')) as with_target"
-            f",\n    count(*) as all_kpis,\n    'K1' as metric_id\nfrom {SCORECARD}\n"
+            ",\n    count(*) filter (where target is not null and floor is not null) as given"
+            ",\n    count(*) as all_kpis,\n    max(as_of_date) as as_of_date,\n    'K1' as metric_id\n"
+            f"from {SCORECARD}\n"
             f"where as_of_date = {self._day} and store_code = {literal(store)}",
             "mart_scorecard",
         )
+
+    def perspectives(self, store: str = ALL) -> Answer:
+        """Attainment of the scorecard and of each of its perspectives."""
+        return self.ask(
+            f"sql-perspectives-{store}",
+            "select store_code, perspective,\n"
+            "    max(perspective_attainment) as perspective_attainment,\n"
+            "    max(scorecard_attainment) as scorecard_attainment,\n"
+            "    max(as_of_date) as as_of_date, 'K1' as metric_id\n"
+            f"from {SCORECARD}\nwhere as_of_date = {self._day} and store_code = {literal(store)}\n"
+            "group by store_code, perspective\norder by min(kpi_order)",
+            "mart_scorecard",
+        )
+
+    @cached_property
+    def value_basis(self) -> str | None:
+        """What the value of a customer is: PROFIT, MARGIN or SALES; None where nobody has one."""
+        rows = self.ask(
+            "basis",
+            "select value_basis\nfrom marts.mart_concentration\n"
+            f"where as_of_date = {self._day} and store_code = 'ALL'",
+        ).rows
+        return rows[0]["value_basis"] if rows else None
+
+    @cached_property
+    def measured_by_store(self) -> frozenset[str]:
+        """KPIs that some store has on some date."""
+        rows = self.ask(
+            "by-store", f"select distinct kpi from {SCORECARD} where store_code <> 'ALL'"
+        )
+        return frozenset(row["kpi"] for row in rows.rows)
+
+    def wrong(self, store: str) -> list[Row]:
+        """KPIs of a store that count and are beyond their limit or significantly worse, gravest first."""
+        return self.ask(
+            f"wrong-{store}",
+            "select s.kpi, s.status, k.theme\n"
+            f"from {SCORECARD} as s\ninner join core.kpi as k using (kpi)\n"
+            f"where s.as_of_date = {self._day} and s.store_code = {literal(store)}\n"
+            "    and s.weight_given > 0 and (s.status = 'BREACHED' or s.change_code = 'WORSE')\n"
+            "order by s.status = 'BREACHED' desc, s.weight_given desc, s.kpi_order",
+        ).rows
+
+    def treatments(self, kpi: str, store: str) -> list[Answer]:
+        """What is advised for a KPI of a store, each with the KPI that shows success.
+
+        Its figures are the store's, and the company's where the store has none.
+        """
+        scope = literal(self.manifest.get("param_scope", "default"))
+        sql = (
+            "select 'TREATMENT' as statement_code, t.strategy_code, t.action_en, t.action_zh,\n"
+            "    t.channel, t.max_cost, t.owner, t.due_days, t.success_kpi,\n    "
+            + ", ".join(f"s.{name}" for name in _SCORES if name != "owner")
+            + f"\nfrom core.treatment_matrix as t\ninner join {SCORECARD} as s\n"
+            f"    on s.kpi = t.success_kpi and s.as_of_date = {self._day}\n"
+            f"    and s.store_code in ('ALL', {literal(store)})\n"
+            f"where t.kpi = {literal(kpi)} and t.segment = 'ALL' and t.scope in ('default', {scope})\n"
+            f"    and {self._day} >= t.valid_from and {self._day} < t.valid_to\n"
+            "qualify rank() over (order by t.scope = 'default') = 1\n"
+            "    and row_number() over (\n"
+            "        partition by t.strategy_code order by t.valid_from desc, s.store_code = 'ALL'\n"
+            "    ) = 1\norder by t.due_days, t.strategy_code"
+        )
+        return [
+            self.ask(
+                f"sql-treatment-{kpi}-{row['strategy_code']}-{store}",
+                f"select * from (\n{sql}\n) where strategy_code = {literal(row['strategy_code'])}",
+                "mart_scorecard",
+            )
+            for row in self.ask("treatments", sql).rows
+        ]
 
     def statements(self, section: str) -> Answer:
         """Every statement of a section of the report, in its order."""
@@ -229,6 +302,7 @@ _SCORES = (
     "kpi",
     "metric_id",
     "measured_on",
+    "window_code",
     "actual",
     "unit",
     "lo",

@@ -50,13 +50,15 @@ def write(publication: Publication) -> Path:
 
 def render(publication: Publication, first: Language = "zh", *, for_print: bool = False) -> str:
     """The report as HTML with one of the languages shown first; for print without what folds out."""
+    verdict, perspectives = publication.verdict(), publication.perspectives()
     scorecard = publication.scorecard()
     kept = tiles(publication)
     situation = [publication.statement(row) for row in publication.statements("SITUATION").rows]
     found = problems(publication)
     drawn = publication.pictures()
     queries = [
-        publication.verdict(),
+        verdict,
+        perspectives,
         scorecard,
         *(tile.answer for tile in kept),
         *(tile.score for tile in kept),
@@ -75,7 +77,8 @@ def render(publication: Publication, first: Language = "zh", *, for_print: bool 
         "locale": LOCALE,
         "tellers": {language: Teller(publication, language) for language in LANGUAGES},
         "style": Markup(COMMON + REPORT),
-        "verdict": lambda t: t.verdict(publication.verdict()),
+        "verdict": verdict,
+        "perspectives": perspectives,
         "tiles": kept,
         "situation": _by_topic(situation, drawn),
         "problems": found,

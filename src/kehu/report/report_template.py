@@ -20,8 +20,10 @@ TEMPLATE = """<!DOCTYPE html>
 <h1>{{ t.label('report') }}</h1>
 <p class="facts">{{ t.company() }} ·
 {{ t.label('as_of') }} {{ t.date(publication.as_of) }} ·
-{{ t.label('publication') }} <code>{{ publication.identity }}</code></p>
-<p class="lead">{{ verdict(t) }}</p>
+{{ t.label('publication') }} <code>{{ publication.identity }}</code>{{ t.basis() }}</p>
+<p class="lead">{{ t.verdict(verdict) }}{{ t.cite(verdict, href='#' + verdict.id) }}</p>
+{% set attained = t.attainment(perspectives) %}
+{% if attained %}<p>{{ attained }}{{ t.cite(perspectives, href='#' + perspectives.id) }}</p>{% endif %}
 {% if is_simulated %}<p class="small">{{ t.mark() }} {{ t.simulated_note() }}</p>{% endif %}
 
 <h2 id="summary-{{ language }}">{{ t.label('summary') }}</h2>
@@ -29,7 +31,8 @@ TEMPLATE = """<!DOCTYPE html>
 {% for tile in tiles %}
 <li class="tile {{ tile.status }}"><div class="name">{{ t.kpi(tile.kpi) }}</div>
 <div class="value">{{ t.value(tile.answer) }}</div>
-<div class="more">{{ t.status(tile.status) }}{{ t.marks(tile.answer) }}<br>{{ t.against(tile.score) }}</div>
+<div class="more">{{ t.status(tile.status, tile.answer.one.value) }}{{ t.marks(tile.answer) }}<br>
+{{ t.against(tile.score) }}</div>
 <div class="more">{{ t.cite(tile.answer, href='#' + tile.answer.id, brief=True) }}</div></li>
 {% endfor %}
 </ul>
@@ -87,7 +90,8 @@ aria-label="{{ t.label('table') }}: {{ picture.title[language] }}">{{ t.table(pi
 </div>
 {% endfor %}
 {% else %}
-<p class="card fine">{{ t.label('none_wrong') }}</p>
+<p class="card{{ ' fine' if verdict.one.with_target }}">
+{{- t.label('none_wrong' if verdict.one.with_target else 'none_judged') }}</p>
 {% endif %}
 
 <h2 id="advice-{{ language }}">{{ t.label('advice') }}</h2>
@@ -95,17 +99,20 @@ aria-label="{{ t.label('table') }}: {{ picture.title[language] }}">{{ t.table(pi
 {% for problem in problems %}{% for advice in problem.advice %}
 <div class="problem advice" id="to-{{ advice.id }}-{{ language }}">
 <h3>{{ t.nth(advice, 'rank') }} · {{ t.sentence(advice) }}</h3>
-<p>{{ t.advice(advice, problem.answer.one.kpi) }} ·
+<p>{{ t.advice(advice, problem.answer) }} ·
 <a href="#problem-{{ problem.number }}-{{ language }}">{{ t.label('for_problem') }}
 {{ t.nth(problem.answer) }}</a>
-{{- t.cite(advice, href='#' + advice.id, brief=True) }}{{ t.marks(advice) }}</p>
+{{- t.cite(advice, href='#' + advice.id) }}</p>
 </div>
 {% endfor %}{% endfor %}
 {% else %}
-<p class="card fine">{{ t.label('no_advice') }}</p>
+<p class="card{{ ' fine' if verdict.one.with_target }}">
+{{- t.label('no_advice' if verdict.one.with_target else 'no_advice_unjudged') }}</p>
 {% endif %}
 
 <h2 id="scorecard-{{ language }}">{{ t.label('scorecard') }}</h2>
+<p class="small"><span class="cite">[{{ t.metric('K1') }} · {{ t.date(publication.as_of) }} ·
+<a href="#{{ scorecard.id }}">{{ t.label('sql') }}</a>]</span></p>
 <div class="wrap" tabindex="0" role="group" aria-label="{{ t.label('scorecard') }}">
 <table>
 <thead><tr><th scope="col">{{ t.label('kpi') }}</th>
@@ -129,7 +136,7 @@ aria-label="{{ t.label('table') }}: {{ picture.title[language] }}">{{ t.table(pi
 <td class="n">{{ t.number(scorecard, 'attainment', 'share', i) }}</td>
 <td class="n">{{ t.number(scorecard, 'weight', 'share', i) }}</td>
 <td class="n">{{ t.number(scorecard, 'n', 'count', i) }}</td>
-<td>{{ t.status(s.status) }}</td></tr>
+<td>{{ t.status(s.status, s.actual) }}</td></tr>
 {% endfor %}</tbody>
 {% endfor %}
 </table></div>

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
@@ -10,13 +11,16 @@ import yaml
 from markupsafe import Markup, escape
 
 from kehu.report import texts
-from kehu.report.figures import Answer, Language, Row, figure
+from kehu.report.figures import Answer, Language, Row, figure, plain
 from kehu.report.pictures import Picture
 from kehu.report.publication import ALL, Publication
+from kehu.report.words import VALUE_BASES
 from kehu.settings import PROJECT
 
 # the unit of a difference, where it is another than that of the two values
 CHANGE_UNIT = {"SHARE": "points"}
+# what is counted or added up: no sample is too small for it
+WHOLE = ("MONEY", "CUSTOMERS", "COMPLAINTS", "STORES")
 LOCALE = {"zh": "zh-Hans", "en": "en"}
 
 
@@ -27,6 +31,10 @@ class Teller:
         self.publication = publication
         self.language = language
         self.currency = str(publication.names["currency"])
+
+    @property
+    def colon(self) -> str:
+        return {"zh": "：", "en": ": "}[self.language]
 
     def label(self, name: str) -> str:
         return texts.LABEL[name][self.language]
@@ -40,11 +48,11 @@ class Teller:
 
     def number(
         self, answer: Answer, column: str, unit: str, row: int = 0, *, signed: bool = False,
-        metric: str | None = None,
+        metric: str | None = None, mart: str | None = None, like: Any = None,
     ) -> Markup:  # fmt: skip
         return figure(
             answer, column, unit, self.language, row=row, signed=signed, metric=metric,
-            currency=self.currency,
+            mart=mart, like=like, currency=self.currency,
         )  # fmt: skip
 
     @cached_property
@@ -83,16 +91,16 @@ class Teller:
         if cell.get("delta") is None:
             return ""
         unit = str(CHANGE_UNIT.get(cell["unit"], cell["unit"]))
-        return self.number(answer, "delta", unit, row, signed=True)
+        return self.number(answer, "delta", unit, row, signed=True, like=cell[held(cell)])
 
     def is_small(self, row: Row) -> bool:
-        """A rate of fewer than `min_n` says so."""
-        n, unit = row.get("n"), row.get("unit")
-        names = self.publication.names
-        least = (
-            names["min_n_complaint"] if str(row["metric_id"]).startswith("P") else names["min_n"]
-        )
-        return n is not None and unit in ("SHARE", "NPS_POINT", "SCALE_POINT") and n < least
+        """Whether a figure that is there rests on fewer than `min_n` cases, or complaints."""
+        n, names = row.get("n"), self.publication.names
+        if n is None or row.get(held(row)) is None or row.get("unit") in WHOLE:
+            return False
+        metric = str(row["metric_id"])
+        is_of_complaints = metric.startswith("P") and metric != "P16"  # P16 counts answers
+        return bool(n < names["min_n_complaint" if is_of_complaints else "min_n"])
 
     def sentence(self, answer: Answer, row: int = 0, *, about: str | None = None) -> Markup:
         """A statement of mart_report, or a row of the scorecard, in words.
@@ -114,6 +122,7 @@ class Teller:
             "beyond": self.beyond(said),
             "value": self.number(answer, column, unit, row),
             "n": self.number(answer, "n", "count", row),
+            "silent_days": named("param", self.publication.names["silent_window_days"]),
         }
         for name in ("target", "floor", "previous"):
             parts[name] = self.number(answer, name, unit, row)
@@ -121,6 +130,7 @@ class Teller:
             parts["of"] = Markup(texts.OF[self.language]).format(**parts)
         parts["against"] = self._if(texts.AGAINST, said["target"], parts)
         parts["before"] = self._if(texts.BEFORE, said["previous"], parts)
+        parts["chance"] = texts.CHANCE[self.language] if spans_limit(said) else ""
         return Markup(template[self.language]).format(**parts)
 
     def _if(self, words: texts.Words, value: Any, parts: dict[str, Any]) -> Markup | str:
@@ -138,7 +148,7 @@ class Teller:
         """Names of the reasons for complaints and for leaving, as the company's seeds give them."""
         rows = self.publication.ask(
             "reasons",
-            "select reason_code, name_en, name_zh from core.reason_map\n"
+            "select reason_code, name_en, name_zh from core.dim_reason\n"
             "union all by name select reason_code, name_en, name_zh from core.churn_reason",
         ).rows
         return {row["reason_code"]: row[f"name_{self.language}"] for row in rows}
@@ -166,7 +176,7 @@ class Teller:
         said = answer.rows[row]
         column = held(said)
         parts = [self.metric(said["metric_id"])]
-        if said[column] is not None and not brief:
+        if said.get(column) is not None and not brief:
             parts.append(self.number(answer, column, said["unit"], row))
         if not brief and said.get("lo") is not None and said.get("hi") is not None:
             lo = self.number(answer, "lo", said["unit"], row)
@@ -185,12 +195,15 @@ class Teller:
         return Markup(' <span class="cite">[{}]</span>{}').format(Markup(" · ").join(parts), marks)
 
     def marks(self, answer: Answer, row: int = 0) -> Markup:
-        """What a reader must know of a number: that it is simulated, that few cases are behind it."""
+        """What a reader must know of a number: that it is simulated, and why it is not judged."""
         said, marks = answer.rows[row], Markup("")
         if said.get("is_simulated") or self.publication.is_all_simulated:
             marks += self.mark()
-        if self.is_small(said):
+        reason = said.get("missing_reason") if said.get(held(said)) is not None else None
+        if self.is_small(said) or reason == "SMALL_SAMPLE":
             marks += Markup(' <span class="tag few">{}</span>').format(self.label("small"))
+        elif reason is not None:
+            marks += Markup(' <span class="tag few">{}</span>').format(self.word("REASON", reason))
         return marks
 
     def value(self, answer: Answer, row: int = 0) -> Markup:
@@ -218,40 +231,83 @@ class Teller:
 
     def verdict(self, answer: Answer) -> Markup:
         """How the KPIs with a target stand, in one sentence."""
-        counts = {
-            name: self.number(answer, name, "count") for name in answer.one if name != "metric_id"
-        }
         if not answer.one["with_target"]:
-            return Markup(escape(texts.NO_TARGETS[self.language]))
+            words = texts.NONE_JUDGED if answer.one["given"] else texts.NO_TARGETS
+            return Markup(escape(words[self.language]))
+        counts = {
+            name: self.number(answer, name, "count")
+            for name in (
+                "with_target", "met", "below_target", "breached", "no_target", "not_measurable"
+            )
+        }  # fmt: skip
         return Markup(texts.VERDICT[self.language]).format(**counts)
+
+    def attainment(self, answer: Answer) -> Markup:
+        """How much of its targets the scorecard attains, and each perspective; nothing where none can."""
+        if not answer.rows or answer.one["scorecard_attainment"] is None:
+            return Markup("")
+        parts: list[Markup] = []
+        for place, row in enumerate(answer.rows):
+            name = self.word("PERSPECTIVE", row["perspective"])
+            if row["perspective_attainment"] is None:
+                parts.append(Markup(texts.NOT_ATTAINED[self.language]).format(perspective=name))
+            else:
+                share = self.number(answer, "perspective_attainment", "share", place)
+                parts.append(Markup("{} {}").format(name, share))
+        return Markup(texts.ATTAINMENT[self.language]).format(
+            attainment=self.number(answer, "scorecard_attainment", "share"),
+            parts=Markup({"zh": "，", "en": ", "}[self.language]).join(parts),
+        )
+
+    def basis(self) -> Markup | str:
+        """What is meant by the value of a customer."""
+        code = self.publication.value_basis
+        if code is None:
+            return ""
+        name = VALUE_BASES[code][self.language]
+        return Markup(" · {}{}{}").format(self.label("basis"), self.colon, name)
 
     def nth(self, answer: Answer, column: str = "problem_no") -> Markup:
         """The number of a problem or of an advice, as a marked number."""
         return Markup('<span class="nth">{}</span>').format(self.number(answer, column, "count"))
 
-    def advice(self, answer: Answer, problem: str | None = None) -> Markup:
-        """Who does it, by when, and which KPI will show that it helped.
+    def advice(self, answer: Answer, problem: Answer) -> Markup:
+        """Who does it and how, by when, at what cost, and which KPI will show that it helped.
 
         The KPI of the `problem` itself is named without its figures, which stand above.
         """
-        said, colon = answer.one, {"zh": "：", "en": ": "}[self.language]
+        said, column = answer.one, held(answer.one)
+        given = None if answer.mart == "mart_report" else "treatment_matrix"
         parts: list[tuple[str, Markup | str]] = []
         if said["owner"]:
             parts.append(("owner", self.word("OWNER", said["owner"])))
+        if said["channel"]:
+            parts.append(("channel", self.word("CHANNEL", said["channel"])))
+        if said["max_cost"] is not None:
+            cost = self.number(answer, "max_cost", "money", metric="A1", mart=given)
+            parts.append(("max_cost", cost))
         if said["due_days"] is not None:
-            parts.append(("due", self.number(answer, "due_days", "days", metric="A1")))
+            until = self.date(self.publication.as_of + timedelta(days=said["due_days"]))
+            days = self.number(answer, "due_days", "days", metric="A1", mart=given)
+            due = Markup({"zh": "{}（{}）", "en": "{} ({})"}[self.language]).format(until, days)
+            parts.append(("due", due))
+        if question := texts.LISTS.get((problem.one["kpi"], said["strategy_code"])):
+            parts.append(("list", Markup("<code>kehu ask {}</code>").format(question)))
         if said["success_kpi"]:
             shown: Markup | str = self.kpi(said["success_kpi"])
-            if said["value"] is not None and said["success_kpi"] != problem:
-                value = self.number(answer, "value", said["unit"])
-                shown = Markup("{} ({} {}").format(shown, self.label("now"), value)
+            if said[column] is not None and said["success_kpi"] != problem.one["kpi"]:
+                value = self.number(answer, column, said["unit"])
+                whose = (
+                    "" if said["store_code"] == problem.one["store_code"] else self.label("chain")
+                )
+                shown = Markup("{} ({}{} {}").format(shown, whose, self.label("now"), value)
                 if said["target"] is not None:
                     target = self.number(answer, "target", said["unit"])
                     shown += Markup(" → {} {}").format(self.label("target"), target)
                 shown += ")"
             parts.append(("success", shown))
         return Markup(" · ").join(
-            Markup("{}{}{}").format(self.label(name), colon, shown) for name, shown in parts
+            Markup("{}{}{}").format(self.label(name), self.colon, shown) for name, shown in parts
         )
 
     @cached_property
@@ -291,10 +347,11 @@ class Teller:
     def mark(self) -> Markup:
         return Markup(' <span class="tag simulated">{}</span>').format(self.label("simulated"))
 
-    def status(self, code: str) -> Markup:
-        """A status as a tag: colour, sign and word."""
+    def status(self, code: str, value: Any = None) -> Markup:
+        """A status as a tag: colour, sign and word; a `value` that is there was measured."""
+        named_by = "NOT_JUDGED" if code == "NOT_MEASURABLE" and value is not None else code
         return Markup('<span class="tag {}">{} {}</span>').format(
-            code, texts.SIGN.get(code, "·"), self.word("STATUS", code)
+            code, texts.SIGN.get(code, "·"), self.word("STATUS", named_by)
         )
 
     def table(self, picture: Picture) -> Markup:
@@ -312,7 +369,7 @@ class Teller:
                 value = held[column.name]
                 if is_number and value is not None:
                     cells.append(
-                        f'<td class=n><data value="{escape(_plain(value))}" data-row={place} '
+                        f'<td class=n><data value="{escape(plain(value))}" data-row={place} '
                         f"data-column={column.name}>{escape(text)}</data></td>"
                     )
                 else:
@@ -325,7 +382,7 @@ class Teller:
         )
 
 
-def named(seed: str, text: str) -> Markup:
+def named(seed: str, text: Any) -> Markup:
     """A text that the company gives; figures in it are a part of it and no data."""
     return Markup('<span data-seed="{}">{}</span>').format(seed, text)
 
@@ -335,13 +392,13 @@ def held(said: Row) -> str:
     return "value" if "value" in said else "actual"
 
 
+def spans_limit(said: Row) -> bool:
+    """Whether the interval of a figure has its limit inside: chance may have carried it beyond."""
+    lo, hi, floor = said.get("lo"), said.get("hi"), said.get("floor")
+    return lo is not None and hi is not None and floor is not None and bool(lo < floor < hi)
+
+
 _NUMERIC = ("count", "share", "money", "number", "points")
-
-
-def _plain(value: Any) -> str:
-    from kehu.report.figures import plain
-
-    return plain(value)
 
 
 def sql_id(picture: Picture) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kehu.report.figures import Language
+from kehu.report.words import LOYALTY, TIERS
 
 Words = Mapping[Language, str]
 
@@ -27,9 +28,10 @@ PERSPECTIVE = {
 STATUS = {
     "MET": w("达标", "On target"),
     "BELOW_TARGET": w("未达目标", "Below target"),
-    "BREACHED": w("突破底线", "Beyond the limit"),
+    "BREACHED": w("突破警戒线", "Beyond the limit"),
     "NO_TARGET": w("未设目标", "No target"),
     "NOT_MEASURABLE": w("无法衡量", "Not measured"),
+    "NOT_JUDGED": w("不作判断", "Not judged"),
 }
 SIGN = {"MET": "✓", "BELOW_TARGET": "!", "BREACHED": "✕", "NO_TARGET": "·", "NOT_MEASURABLE": "?"}
 OWNER = {
@@ -51,6 +53,17 @@ OWNER = {
     "CHECKOUT": w("收银部", "Checkout"),
     "REPLENISHMENT": w("补货部", "Replenishment"),
 }
+CHANNEL = {
+    "PHONE": w("电话", "telephone"),
+    "MESSAGE": w("短信或微信", "message"),
+    "STORE": w("门店现场", "in the stores"),
+    "MEETING": w("会议", "meeting"),
+    "TRAINING": w("培训", "training"),
+    "SUPPLIER": w("供应商", "supplier"),
+    "IT": w("信息系统", "IT"),
+}
+# the question of `kehu ask` that lists the customers whom an action is about
+LISTS = {("RETENTION_KEY", "KEY_CARE_CALL"): 4}
 REASON = {
     "NO_COST_FEED": w("没有成本数据", "no feed of costs"),
     "NO_COST_TO_SERVE_FEED": w("没有服务成本数据", "no feed of costs to serve"),
@@ -85,6 +98,11 @@ REASON = {
         "流失模型不比简单规则更准，因此不采用",
         "the churn model is no better than a simple rule, so it is not used",
     ),
+    "NO_SCORES": w("模型没有给出评分", "the model gives no scores"),
+    "BASELINE": w("只用于比较的简单规则", "a simple rule, for comparison only"),
+    "PUBLISHED": w("没有可评分的客户", "no customer to score"),
+    "CHALLENGER_BETTER": w("另一模型更准，因此采用另一模型", "another model is better and is used"),
+    "CHALLENGER_NOT_BETTER": w("不比现用模型更准，因此不采用", "no better than the model in use"),
     "ONE_CLASS": w("历史中没有可学习的流失", "the history has nobody to learn from"),
     "NOBODY_ACTIVE_AT_START": w("期初没有活跃客户", "nobody was active at the start"),
     "NO_CUSTOMER": w("没有客户", "no customer"),
@@ -101,8 +119,10 @@ REASON = {
         "投诉每晚只交付一次，预警时长无从计算",
         "complaints come once a night, so no delay can be told",
     ),
+    "LAUNCH_DATES_NOT_KNOWN": w("商品上市日期不全", "dates of launch are not complete"),
+    "NO_SALES": w("没有销售", "no sales"),
     "TOLD_BY_NIGHT_IN_MART_FRESHNESS": w(
-        "按晚记录在数据新鲜度集市中", "told night by night in mart_freshness"
+        "逐晚记录，见看板“昨夜数据”", "told night by night: see “Last night's data” on the page"
     ),
 }
 
@@ -116,10 +136,10 @@ TOPIC = {
     "SATISFACTION": w("满意度", "Satisfaction"),
 }
 SEGMENT = {
-    "TOP": w("重要客户", "top customers"),
-    "MAJOR": w("次要客户", "major customers"),
-    "ORDINARY": w("普通客户", "ordinary customers"),
-    "SMALL": w("小客户", "small customers"),
+    **{
+        tier: w(TIERS[tier]["zh"], f"{TIERS[tier]['en'].lower()} customers")
+        for tier in ("TOP", "MAJOR", "ORDINARY", "SMALL")
+    },
     "NONE": w("无层级客户", "customers without a tier"),
     "HIGH": w("高价值客户", "customers of high value"),
     "MEDIUM": w("中价值客户", "customers of medium value"),
@@ -130,18 +150,16 @@ SEGMENT = {
     "STABLE": w("稳定", "stable"),
     "DECLINING": w("下滑", "declining"),
     "AT_RISK": w("有流失风险", "at risk"),
-    "LAPSED": w("已沉默", "lapsed"),
-    "LOST": w("已流失", "lost"),
+    "LAPSED": w("近期流失", "lapsed (churned recently)"),
+    "LOST": w("长期流失", "long gone"),
     "REACTIVATED": w("回流", "reactivated"),
-    "TRUE": w("真正忠诚", "truly loyal"),
+    "TRUE": w("绝对忠诚", "truly loyal"),
     "LATENT": w("潜在忠诚", "latently loyal"),
-    "SPURIOUS": w("虚假忠诚", "spuriously loyal"),
-    "APOSTLE": w("传道者", "apostles"),
-    "LOYALIST": w("忠诚者", "loyalists"),
-    "MERCENARY": w("唯利是图者", "mercenaries"),
-    "HOSTAGE": w("被挟持者", "hostages"),
-    "DEFECTOR": w("背离者", "defectors"),
-    "TERRORIST": w("破坏者", "terrorists"),
+    "SPURIOUS": w("惯性忠诚", "spuriously loyal"),
+    **{
+        code: w(name["zh"], f"{name['en'].lower()}s".replace("ys", "ies"))
+        for code, name in LOYALTY.items()
+    },
     "TANGIBLES": w("有形性", "tangibles"),
     "RELIABILITY": w("可靠性", "reliability"),
     "RESPONSIVENESS": w("响应性", "responsiveness"),
@@ -149,7 +167,7 @@ SEGMENT = {
     "EMPATHY": w("移情性", "empathy"),
 }
 # a code that means something else where a statement uses it
-SEGMENT_OF = {("LOYALTY_TYPE_SHARE", "NONE"): w("不忠诚", "not loyal")}
+SEGMENT_OF = {("LOYALTY_TYPE_SHARE", "NONE"): w("非忠诚", "not loyal")}
 
 # {value}, {n}, {target}, {floor}, {previous}, {delta} are marked numbers; {kpi}, {store}, {segment} names
 SENTENCE: dict[str, Words] = {
@@ -170,8 +188,8 @@ SENTENCE: dict[str, Words] = {
         "{n} 名客户中，{value} 的价值已知。", "The value of {value} of {n} customers is known."
     ),
     "SURVEYED_SHARE": w(
-        "{n} 名客户中，{value} 的态度已知；其余客户没有被调查。",
-        "The attitude of {value} of {n} customers is known; the others were not asked.",
+        "{n} 名客户中，{value} 的态度已知；其余客户没有近期有效回答。",
+        "The attitude of {value} of {n} customers is known; the others gave no recent answer.",
     ),
     "GINI": w(
         "客户价值的基尼系数为 {value}，越高说明价值越集中于少数客户。",
@@ -221,25 +239,26 @@ SENTENCE: dict[str, Words] = {
         "{n} 件投诉中，{value} 被升级处理。", "Of {n} complaints, {value} were escalated."
     ),
     "SILENT_SHARE": w(
-        "{n} 名不满意的客户中，{value} 没有投诉。",
-        "Of {n} dissatisfied customers, {value} never complained.",
+        "{n} 名不满意的客户中，{value} 在回答前后 {silent_days} 天内没有投诉。",
+        "Of {n} dissatisfied customers, {value} did not complain within {silent_days} days "
+        "before or after they answered.",
     ),
     "TARGET_BREACHED": w(
-        "{kpi}为 {value}，{beyond}底线 {floor}{against}{before}。",
-        "{kpi}: {value}, {beyond} the limit of {floor}{against}{before}.",
+        "{kpi}为 {value}，{beyond}警戒线 {floor}{against}{before}{chance}。",
+        "{kpi}: {value}, {beyond} the limit of {floor}{against}{before}{chance}.",
     ),
     "CHANGED_FOR_THE_WORSE": w(
         "{kpi}由 {previous} 变为 {value}，显著变差{against}。",
         "{kpi} went from {previous} to {value}: significantly worse{against}.",
     ),
     "STORE_TARGET_BREACHED": w(
-        "{store}的{kpi}为 {value}，{beyond}底线 {floor}{against}。",
+        "{store}的{kpi}为 {value}，{beyond}警戒线 {floor}{against}。",
         "{store}, {kpi}: {value}, {beyond} the limit of {floor}{against}.",
     ),
     "COMPANY_VALUE": w("全公司为 {value}。", "The whole company: {value}."),
     "WORST_STORE": w("{of}最差的门店是{store}：{value}。", "{of}worst is {store}: {value}."),
     "STORES_BREACHED": w(
-        "{of}{n} 家可判断的门店中，{value} 家突破底线。",
+        "{of}{n} 家可判断的门店中，{value} 家突破警戒线。",
         "{of}{value} of {n} stores that can be judged are beyond the limit.",
     ),
     "WORST_SEGMENT": w("{of}最差的是“{segment}”：{value}。", "{of}worst: {segment}, {value}."),
@@ -250,15 +269,25 @@ AGAINST = w("，目标 {target}", ", target {target}")
 BEFORE = w("，上期 {previous}", ", before {previous}")
 MISSING = w("{kpi}：{reason}。", "{kpi}: {reason}.")
 OF = w("{kpi}：", "{kpi}: ")
+CHANCE = w(
+    "（95% 区间跨过警戒线，可能是抽样波动）",
+    " (the 95% interval spans the limit: it may be chance)",
+)
 BEYOND = {"HIGHER": w("低于", "below"), "LOWER": w("高于", "above")}
 
 VERDICT = w(
-    "{with_target} 项有目标的指标中，{met} 项达标，{below_target} 项未达目标，{breached} 项突破底线；"
-    "另有 {not_measurable} 项无法衡量。",
-    "Of {with_target} KPIs with a target, {met} are on target, {below_target} below it and {breached} "
-    "beyond the limit; {not_measurable} more can not be measured.",
+    "{with_target} 项可按目标判断的指标中，{met} 项达标，{below_target} 项未达目标，"
+    "{breached} 项突破警戒线；另有 {no_target} 项未设目标，{not_measurable} 项无法衡量或不作判断。",
+    "Of {with_target} KPIs judged against a target, {met} are on target, {below_target} below it and "
+    "{breached} beyond the limit; besides, {no_target} without a target and {not_measurable} not "
+    "measured or not judged.",
 )
 NO_TARGETS = w("尚未设定目标，因此只陈述现状。", "No target is set yet, so this says only what is.")
+NONE_JUDGED = w("本期没有可判断的指标。", "No KPI can be judged this time.")
+ATTAINMENT = w(
+    "计分卡达成率 {attainment}：{parts}。", "Attainment of the scorecard {attainment}: {parts}."
+)
+NOT_ATTAINED = w("{perspective}无可判断的指标", "{perspective} nothing to judge")
 SIMULATED = w(
     "以下数据源含模拟数据：{feeds}。用到它们的数字和图表都有标记。",
     "These feeds hold simulated data: {feeds}. Numbers and pictures that use them are marked.",
@@ -279,9 +308,14 @@ METHOD = (
         "“query” leads to the SQL that gives it, to be run with kehu query.",
     ),
     w(
-        "问题只来自突破底线的指标或统计上显著的变化；没有突破就没有问题。",
-        "Problems come only from KPIs beyond their limit or from significant changes; without these "
-        "there is none.",
+        "问题只来自计入权重、突破警戒线或统计上显著变差的指标；没有这样的指标就没有问题。",
+        "Problems come only from KPIs with a weight that are beyond their limit or significantly worse; "
+        "without these there is none.",
+    ),
+    w(
+        "达成率：在警戒线处为零，在目标处为百分之百；无法判断的指标不计，其权重由其余指标分担。",
+        "Attainment is nil at the limit and full at the target; KPIs that can not be judged drop out, and "
+        "the others share their weight.",
     ),
     w(
         "样本太少的比率标为“样本不足”，不作判断；缺失的数字写明原因，从不以零代替。",
@@ -342,9 +376,9 @@ LABEL: dict[str, Words] = {
     "advice": w("三、建议", "3. Advice"),
     "pictures": w("图表", "Pictures"),
     "scorecard": w("平衡计分卡", "Balanced scorecard"),
-    "unsaid": w("无法说明的指标", "What can not be said"),
+    "unsaid": w("暂时无法衡量的指标", "What can not be measured yet"),
     "queries": w("附录：查询语句", "Appendix: the queries"),
-    "how": w("如何看待这些数字", "How to read the numbers"),
+    "how": w("如何解读这些数字", "How to read the numbers"),
     "wrong": w("问题与对策", "What is wrong, what to do"),
     "doing": w("现在怎么样", "How are we doing"),
     "night": w("昨夜数据", "Last night's data"),
@@ -352,21 +386,32 @@ LABEL: dict[str, Words] = {
     "checks": w("检查", "Checks"),
     "freshness": w("到货情况", "What is late"),
     "none_wrong": w(
-        "没有指标突破底线，也没有显著变化：本期没有需要报告的问题。",
-        "No KPI is beyond its limit and none has changed significantly: there is no problem to report.",
+        "计入权重的指标均未突破警戒线，也未显著变差：本期没有需要报告的问题。",
+        "No KPI with a weight is beyond its limit or significantly worse: there is no problem to report.",
     ),
     "none_wrong_store": w(
-        "本店没有指标突破底线，也没有显著变差。",
-        "No KPI of this store is beyond its limit and none has become significantly worse.",
+        "本店计入权重的指标均未突破警戒线，也未显著变差。",
+        "No KPI of this store with a weight is beyond its limit or significantly worse.",
+    ),
+    "none_judged": w(
+        "没有可判断的指标，不能据此认为没有问题。",
+        "No KPI could be judged: this does not say that there is no problem.",
     ),
     "no_advice": w("没有问题，因此没有建议。", "No problem, hence no advice."),
+    "no_advice_unjudged": w(
+        "没有可判断的指标，因此没有建议。", "No KPI could be judged, hence no advice."
+    ),
     "target": w("目标", "Target"),
-    "floor": w("底线", "Limit"),
+    "floor": w("警戒线", "Limit"),
     "previous": w("上期", "Before"),
     "change": w("变化", "Change"),
     "owner": w("负责人", "Owner"),
-    "due": w("期限", "Within"),
-    "success": w("成效看", "Success shows in"),
+    "due": w("期限", "Due"),
+    "success": w("成效指标", "Success shows in"),
+    "channel": w("渠道", "Channel"),
+    "max_cost": w("单次费用上限", "At most per case"),
+    "list": w("名单", "List"),
+    "basis": w("价值口径", "Value is"),
     "simulated": w("模拟数据", "simulated"),
     "small": w("样本不足", "small sample"),
     "more_problems": w("其余问题", "The other problems"),
@@ -379,7 +424,7 @@ LABEL: dict[str, Words] = {
     "n": w("样本量", "n"),
     "interval": w("95% 区间", "95% interval"),
     "weight": w("权重", "Weight"),
-    "attainment": w("达成度", "Attainment"),
+    "attainment": w("达成率", "Attainment"),
     "status": w("状态", "Status"),
     "reason": w("原因", "Reason"),
     "feed": w("数据源", "Feed"),
@@ -405,7 +450,7 @@ LABEL: dict[str, Words] = {
     "nothing_arrived": w("昨夜没有新文件。", "No file was new last night."),
     "see_advice": w("见建议", "see advice"),
     "measured": w("数据日期", "measured on"),
-    "now": w("现值", "now"),
+    "now": w("当前", "now"),
     "problem": w("问题", "Problem"),
     "for_problem": w("针对问题", "for problem"),
     "whole_company_picture": w(

@@ -1,4 +1,6 @@
-"""What codes of the marts are called, in both languages; terms of columns are those of the models."""
+"""What codes of the marts are called, in both languages, in pictures and sentences alike; terms of
+columns are those of the models, names of classes those of the definitions.
+"""
 
 from __future__ import annotations
 
