@@ -4,7 +4,7 @@ mychain/
     kehu.env                 the settings, read by every `kehu` that is run in the folder
     expectations/feeds/      the contracts: what the company's sources deliver
     expectations/suites/     a suite here takes the place of the shipped one of its name
-    seeds/                   a seed here takes the place of the shipped one; param.csv row by row
+    seeds/                   a seed here takes the place of the shipped one; some of them row by row
     landing/<feed>/          where the sources drop their files
     var/                     everything that Kehu writes
 """
@@ -57,6 +57,27 @@ A suite that lies here takes the place of the one of the same name that Kehu shi
 {shipped}. Copy one from there to change it.
 """
 
+_SEEDS = """\
+A file here takes the place of the one of the same name that Kehu ships, in
+{shipped}. Of these, rows do; what has no row here stays as it is shipped:
+
+| File | Your rows take the place of all shipped rows of the same |
+|---|---|
+| `param.csv` | name, scope |
+| `kpi_target.csv` | KPI, store, scope |
+| `treatment_matrix.csv` | KPI, scope: one row at least for segment ALL |
+
+Copy rows from there to change them. A target of 95 % for the retention of key customers, in all stores:
+
+    RETENTION_KEY,ALL,default,0.88,0.95,15,CRM_MANAGER,1900-01-01,9999-12-31,board of 2025-12-01
+
+What to do where the NPS is a problem:
+
+    NPS,ALL,CALL_BACK,Call back,回访,PHONE,,STORE_MANAGER,14,NPS,default,1900-01-01,9999-12-31,ours
+
+`scope` is `default`, or what `KEHU_PARAM_SCOPE` is set to. Save as CSV UTF-8.
+"""
+
 _PARAM = """\
 name,scope,value,valid_from,valid_to,source
 company_name,default,{name},1900-01-01,9999-12-31,the name of the company as reports show it
@@ -87,8 +108,12 @@ def init(folder: Path, project: Path = PROJECT) -> Made:
         "README.md": _README.format(name=folder.name),
         ".gitignore": "/var/\n/landing/\n",
         "expectations/suites/README.md": _SUITES.format(shipped=project / "expectations/suites"),
+        "seeds/README.md": _SEEDS.format(shipped=project / "seeds"),
         "seeds/param.csv": _PARAM.format(name=_cell(folder.name)),
     }
+    for name in ("kpi_target.csv", "treatment_matrix.csv"):
+        with (project / "seeds" / name).open(encoding="utf-8") as file:
+            texts[f"seeds/{name}"] = file.readline()
     for contract in shipped.values():
         path = project / "expectations" / "feeds" / f"{contract.feed}.yml"
         texts[f"expectations/feeds/{contract.feed}.yml"] = _commented(contract, path)

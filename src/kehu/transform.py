@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import os
 import subprocess
@@ -19,6 +17,7 @@ from kehu.files import write_atomically
 from kehu.gate.expect import CheckResult
 from kehu.machine import in_text
 from kehu.score.store import make_tables
+from kehu.seeds import own_seeds, seed_texts
 from kehu.settings import Settings
 from kehu.warehouse import make_marts, open_marts, set_as_of
 
@@ -49,11 +48,9 @@ def outcome_of(settings: Settings) -> Path:
 def project_folder(settings: Settings) -> Path:
     """The dbt project: that of the checkout, with a company's own seeds where it has some.
 
-    A seed of the company takes the place of the shipped one; of `param.csv`, a row that of its name and
-    scope.
+    `kehu.seeds` says which rows give way to them.
     """
-    own = sorted((settings.company / "seeds").glob("*.csv")) if settings.company else []
-    if not own:
+    if not own_seeds(settings):
         return settings.project
     folder = settings.home / "dbt" / "project"
     seeds = folder / "seeds"
@@ -65,38 +62,13 @@ def project_folder(settings: Settings) -> Path:
         ):
             (folder / name).unlink(missing_ok=True)
             (folder / name).symlink_to(settings.project / name)
-    texts = {p.name: p.read_bytes() for p in (settings.project / "seeds").iterdir() if p.is_file()}
-    for path in own:
-        shipped = texts.get(path.name)
-        if path.name == "param.csv" and shipped is not None:
-            texts[path.name] = _with_rows(shipped, path)
-        else:
-            texts[path.name] = path.read_bytes()
+    texts = seed_texts(settings)
     for gone in {p.name for p in seeds.iterdir()} - set(texts):
         (seeds / gone).unlink()
     for name, text in texts.items():
         if not (seeds / name).exists() or (seeds / name).read_bytes() != text:
             write_atomically(seeds / name, text)
     return folder
-
-
-def _with_rows(shipped: bytes, own: Path) -> bytes:
-    """The shipped parameters, with the company's in the place of those of the same name and scope."""
-    base = list(csv.DictReader(io.StringIO(shipped.decode("utf-8"))))
-    names = list(base[0])
-    rows = list(csv.DictReader(io.StringIO(own.read_text(encoding="utf-8-sig"))))
-    known = {row["name"] for row in base}
-    for number, row in enumerate(rows, start=2):
-        if list(row) != names or None in row.values():
-            raise KehuError(f"{own}: line {number}: the columns are {', '.join(names)}")
-        if row["name"] not in known:
-            raise KehuError(f"{own}: line {number}: there is no parameter {row['name']!r}")
-    taken = {(row["name"], row["scope"]) for row in rows}
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows([r for r in base if (r["name"], r["scope"]) not in taken] + rows)
-    return text.getvalue().encode()
 
 
 def run_dbt(
