@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,13 +14,14 @@ import pytest
 import readback
 from report.small import AS_OF, write
 
-from kehu.report import page, report
+from kehu.report import page, report, texts, words
 from kehu.report.figures import Answer, figure, written
 from kehu.report.picture import Column, both
 from kehu.report.pictures import Picture
 from kehu.report.publication import Publication
 from kehu.report.teller import Teller
 
+ROOT = Path(__file__).resolve().parents[2]
 DEFINITIONS = {"mart_concentration": {"S3"}, "mart_load": {"Q1"}, "mart_data_quality": {"Q1"},
     "mart_freshness": {"Q1"}}  # fmt: skip
 
@@ -61,6 +63,41 @@ def faults(html: str, publication: Publication) -> list[str]:
         *readback.loose(html),
         *readback.uncaptioned(html, publication.connection, AS_OF),
     ]
+
+
+def test_chance_is_said_where_the_interval_spans_the_limit(tmp_path: Path) -> None:
+    wide = "set lo = 0.1 where kpi = 'CHURN' and store_code = 'ALL'"
+    folder = write(tmp_path / "wide", f"update marts.mart_report {wide}")
+    for publication in opened(folder):
+        text = text_of(report.render(publication))
+        assert "上期 12.0% （95% 区间跨过警戒线，可能是抽样波动）。" in text
+        assert "before 12.0% (the 95% interval spans the limit: it may be chance)." in text
+    for publication in opened(write(tmp_path / "narrow")):
+        assert "区间跨过警戒线" not in text_of(report.render(publication))
+
+
+def test_each_reason_has_words() -> None:
+    """Those of the models of the report, of the seed of KPIs, and of the churn model."""
+    folder, source = ROOT / "models" / "marts" / "report", ROOT / "src" / "kehu" / "score"
+    sql = "".join(path.read_text() for path in folder.glob("*.sql"))
+    codes = {
+        code
+        for case in re.findall(r"\bcase\b(?:(?!\bcase\b).)*?\bend\s+as \w*reason", sql, re.S)
+        for code in re.findall(r"\bthen\s+'([A-Z_]+)'", case)
+    }
+    assert {"NO_SALES", "LAUNCH_DATES_NOT_KNOWN", "SMALL_SAMPLE", "NO_CASE"} <= codes
+    with (ROOT / "seeds" / "kpi.csv").open() as file:
+        codes |= {row["missing_reason"] for row in csv.DictReader(file)} - {""}
+    churn = (source / "churn.py").read_text()
+    fates = re.findall(r'"([A-Z_]+)"', "".join(re.findall(r".*(?:fates|_nothing\().*", churn)))
+    assert {"HISTORY_TOO_SHORT", "NO_SCORES", "CHALLENGER_BETTER"} <= set(fates)
+    assert (codes | set(fates)) - set(texts.REASON) == set()
+
+
+def test_classes_are_called_alike_in_pictures_and_sentences() -> None:
+    for table in (words.TIERS, words.LOYALTY):
+        for code in set(table) - {"NEW", "LOST"}:  # who came and who left: other than the stages
+            assert texts.SEGMENT[code]["zh"] == table[code]["zh"]
 
 
 @pytest.mark.definition("R1")
@@ -159,7 +196,7 @@ def test_a_figure_that_is_not_judged_says_so(tmp_path: Path) -> None:
                 for t in reversed(readback.parsed(html).find_class("tile"))
             }  # the company's stand before those of the stores
             young = tiles["会员销售额（近12个月）"]
-            assert "不作判断" in young and "时段尚未结束" in young and "无法衡量" not in young
+            assert "不作判断" in young and "数据不满整个时段" in young and "无法衡量" not in young
             assert "没有项目现金流数据" in tiles["投资回报率"] and "无法衡量" in tiles["投资回报率"]
 
 
@@ -219,6 +256,57 @@ def test_a_store_shows_its_own_numbers_and_problems(publication: Publication) ->
     assert re.search(r"客户数最多的 1 家（共 3 家有销售数据）", only.text_content())
 
 
+def of_store(publication: Publication, store: str) -> str:
+    """What the page says of a store in Chinese, without its pictures."""
+    (view,) = (
+        t
+        for t in readback.parsed(page.render(publication)).iter("template")
+        if (t.get("data-slot"), t.get("data-store"), t.get("data-lang")) == ("first", store, "zh")
+    )
+    return re.sub(r"\s+", " ", " ".join(view.itertext()))
+
+
+def test_a_store_has_problems_of_its_own(tmp_path: Path) -> None:
+    """Also where the company has none, with what is advised for the KPI, unless it has no weight."""
+    calm = (
+        "delete from marts.mart_report where section in ('PROBLEM', 'ADVICE')",
+        "update marts.mart_scorecard set status = 'MET' where store_code = 'ALL' and kpi = 'CHURN'",
+    )
+    for publication in opened(write(tmp_path / "calm", *calm)):
+        said = of_store(publication, "A1")
+        assert "1项突破警戒线" in said.replace(" ", "")
+        assert "月流失率 为 16.3% ，高于警戒线 12.0%" in said and "均未突破警戒线" not in said
+        assert "询问最近50名流失客户" in said and "致电重要客户" not in said, "of ALL segments only"
+        # the store has no such figure: that it is the company's is said
+        assert "成效指标： 净推荐值 (全公司当前 −3.4 → 目标 30 )" in said
+        assert "期限： 2025-01-14 （ 14 天 ）" in said
+        assert faults(page.render(publication), publication) == []
+    light = "update marts.mart_scorecard set weight_given = 0 where store_code = 'A1'"
+    for publication in opened(write(tmp_path / "light", *calm, light)):
+        assert "本店计入权重的指标均未突破警戒线" in of_store(publication, "A1")
+    mine = "update core.treatment_matrix set scope = 'mine' where strategy_code = 'NPS_CALLS'"
+    folder = write(tmp_path / "mine", *calm, mine)
+    for publication in opened(folder):
+        assert "致电" not in of_store(publication, "A1"), "another company's"
+    manifest = folder / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("{", '{"param_scope": "mine", ', 1))
+    for publication in opened(folder):
+        said = of_store(publication, "A1")
+        assert "致电" in said and "询问最近50名流失客户" not in said, "in place of what is shipped"
+
+
+def test_why_a_store_has_no_figure(publication: Publication, tmp_path: Path) -> None:
+    """Not asked of stores at all, nothing of the kind in this one, or what the whole company lacks."""
+    said = of_store(publication, "B<2>")
+    assert "净推荐值 不按门店衡量" in said and "投资回报率 没有项目现金流数据" in said
+    of_another = (
+        "insert into marts.mart_scorecard select * replace ('A1' as store_code, date '2024-11-30' "
+        "as as_of_date, 'NO_CASE' as missing_reason) from marts.mart_scorecard where kpi = 'NPS'"
+    )
+    for with_another in opened(write(tmp_path / "q", of_another)):
+        assert "净推荐值 没有此类事项" in of_store(with_another, "B<2>")
+
+
 def test_they_open_offline(publication: Publication) -> None:
     for html in (report.render(publication), page.render(publication)):
         bare = html.replace("http://www.w3.org/2000/svg", "")
@@ -266,6 +354,22 @@ def test_numbers_are_written_by_their_unit(value: float, unit: str, zh: str, en:
         written(value, unit, "zh", currency="CNY"),
         written(value, unit, "en", currency="CNY"),
     ) == (zh, en)
+
+
+def test_a_change_is_in_the_step_of_its_value() -> None:
+    assert written(108.5, "MINUTES", "zh", signed=True, like=657) == "+1.8 小时"
+    assert written(330, "MINUTES", "en", signed=True, like=8446.7) == "+0.2 days"
+    assert written(-0.5, "HOURS", "zh", signed=True, like=10.9) == "−0.5 小时"
+
+
+def test_each_currency_has_its_name() -> None:
+    said = {c: written(4_487_800, "MONEY", "zh", currency=c) for c in ("EUR", "HKD", "XYZ", "")}
+    assert said == {
+        "EUR": "448.78万欧元",
+        "HKD": "448.78万港元",
+        "XYZ": "448.78万 XYZ",
+        "": "448.78万",
+    }
 
 
 def test_a_number_that_is_not_there_is_a_dash() -> None:

@@ -77,7 +77,9 @@ TEMPLATE = """{% macro wrong(t, problem) %}
 {% endfor %}
 <ul class="do">{% for advice in problem.advice %}
 <li><strong>{{ t.action(advice.one) }}</strong>
-<div class="small">{{ t.advice(advice, problem.answer) }}{{ t.cite(advice, href='#' + advice.id) }}</div></li>
+<div class="small">{{ t.advice(advice, problem.answer) }}
+{%- if t.shows_success(advice, problem.answer) %}{{ t.cite(advice, href='#' + advice.id) }}{% endif %}
+</div></li>
 {% endfor %}</ul></li>
 {% endmacro %}
 {% macro first_view(t, view) %}
@@ -87,7 +89,7 @@ TEMPLATE = """{% macro wrong(t, problem) %}
 <p class="verdict">{{ t.verdict(view.verdict) }}</p>
 {% set attained = t.attainment(view.perspectives) %}
 {% if attained %}<p>{{ attained }}
-{{- t.cite(view.perspectives, href='#' + view.perspectives.id) }}</p>{% endif %}
+<a class="cite" href="#{{ view.perspectives.id }}">{{ t.label('sql') }}</a></p>{% endif %}
 <p class="small">{{ t.cite(view.verdict, href='#' + view.verdict.id) }}{{ t.basis() }}</p>
 <div class="bar" aria-hidden="true">{% for name in ('met', 'below_target', 'breached') %}
 <i class="{{ name }}" style="flex-grow: {{ view.verdict.one[name] }}"></i>{% endfor %}</div>

@@ -68,7 +68,7 @@ def render(publication: Publication, first: Language = "zh", *, for_print: bool 
         *(advice for p in found for advice in p.advice),
         *(Answer(sql_id(picture), picture.sql, picture.data) for picture in drawn if picture.sql),
     ]
-    measured = [i for i, s in enumerate(scorecard.rows) if s["status"] != "NOT_MEASURABLE"]
+    measured = [i for i, s in enumerate(scorecard.rows) if s["actual"] is not None]
     values: dict[str, Any] = {
         "publication": publication,
         "languages": LANGUAGES,
@@ -88,7 +88,7 @@ def render(publication: Publication, first: Language = "zh", *, for_print: bool 
             (name, list(rows))
             for name, rows in groupby(measured, lambda i: scorecard.rows[i]["perspective"])
         ],
-        "unmeasured": [i for i, s in enumerate(scorecard.rows) if s["status"] == "NOT_MEASURABLE"],
+        "unmeasured": [i for i, s in enumerate(scorecard.rows) if s["actual"] is None],
         "queries": list({answer.id: answer for answer in queries}.values()),
         "is_simulated": any(s["is_simulated"] for s in scorecard.rows),
         "sql_id": sql_id,

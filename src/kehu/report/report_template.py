@@ -23,7 +23,8 @@ TEMPLATE = """<!DOCTYPE html>
 {{ t.label('publication') }} <code>{{ publication.identity }}</code>{{ t.basis() }}</p>
 <p class="lead">{{ t.verdict(verdict) }}{{ t.cite(verdict, href='#' + verdict.id) }}</p>
 {% set attained = t.attainment(perspectives) %}
-{% if attained %}<p>{{ attained }}{{ t.cite(perspectives, href='#' + perspectives.id) }}</p>{% endif %}
+{% if attained %}<p>{{ attained }}
+<a class="cite" href="#{{ perspectives.id }}">{{ t.label('sql') }}</a></p>{% endif %}
 {% if is_simulated %}<p class="small">{{ t.mark() }} {{ t.simulated_note() }}</p>{% endif %}
 
 <h2 id="summary-{{ language }}">{{ t.label('summary') }}</h2>
@@ -99,10 +100,9 @@ aria-label="{{ t.label('table') }}: {{ picture.title[language] }}">{{ t.table(pi
 {% for problem in problems %}{% for advice in problem.advice %}
 <div class="problem advice" id="to-{{ advice.id }}-{{ language }}">
 <h3>{{ t.nth(advice, 'rank') }} · {{ t.sentence(advice) }}</h3>
-<p>{{ t.advice(advice, problem.answer) }} ·
+<p>{{ t.advice(advice, problem.answer) }}{{ t.cite(advice, href='#' + advice.id) }} ·
 <a href="#problem-{{ problem.number }}-{{ language }}">{{ t.label('for_problem') }}
-{{ t.nth(problem.answer) }}</a>
-{{- t.cite(advice, href='#' + advice.id) }}</p>
+{{ t.nth(problem.answer) }}</a></p>
 </div>
 {% endfor %}{% endfor %}
 {% else %}
@@ -125,7 +125,9 @@ aria-label="{{ t.label('table') }}: {{ picture.title[language] }}">{{ t.table(pi
 <th scope="col" class="n">{{ t.label('n') }}</th>
 <th scope="col">{{ t.label('status') }}</th></tr></thead>
 {% for perspective, rows in measured %}
-<tbody><tr><th scope="rowgroup" colspan="9">{{ t.word('PERSPECTIVE', perspective) }}</th></tr>
+<tbody><tr><th scope="rowgroup" colspan="5">{{ t.word('PERSPECTIVE', perspective) }}</th>
+<td class="n"><strong>{{ t.number(scorecard, 'perspective_attainment', 'share', rows[0]) }}</strong></td>
+<td colspan="3"></td></tr>
 {% for i in rows %}{% set s = scorecard.rows[i] %}
 <tr><td>{{ t.kpi(s.kpi) }} <span class="soft">{{ t.metric(s.metric_id) }}</span>
 {{- t.marks(scorecard, i) }}</td>

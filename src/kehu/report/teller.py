@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import timedelta
 from functools import cached_property
 from typing import Any
@@ -35,6 +36,9 @@ class Teller:
     @property
     def colon(self) -> str:
         return {"zh": "：", "en": ": "}[self.language]
+
+    def listed(self, names: Iterable[str]) -> str:
+        return {"zh": "、", "en": ", "}[self.language].join(names)
 
     def label(self, name: str) -> str:
         return texts.LABEL[name][self.language]
@@ -131,7 +135,8 @@ class Teller:
         parts["against"] = self._if(texts.AGAINST, said["target"], parts)
         parts["before"] = self._if(texts.BEFORE, said["previous"], parts)
         parts["chance"] = texts.CHANCE[self.language] if spans_limit(said) else ""
-        return Markup(template[self.language]).format(**parts)
+        told = Markup(template[self.language]).format(**parts)
+        return told[:1].upper() + told[1:]
 
     def _if(self, words: texts.Words, value: Any, parts: dict[str, Any]) -> Markup | str:
         return "" if value is None else Markup(words[self.language]).format(**parts)
@@ -246,17 +251,20 @@ class Teller:
         """How much of its targets the scorecard attains, and each perspective; nothing where none can."""
         if not answer.rows or answer.one["scorecard_attainment"] is None:
             return Markup("")
-        parts: list[Markup] = []
+        comma = {"zh": "，", "en": ", "}[self.language]
+        parts, rest = [], []
         for place, row in enumerate(answer.rows):
             name = self.word("PERSPECTIVE", row["perspective"])
             if row["perspective_attainment"] is None:
-                parts.append(Markup(texts.NOT_ATTAINED[self.language]).format(perspective=name))
+                rest.append(name)
             else:
                 share = self.number(answer, "perspective_attainment", "share", place)
                 parts.append(Markup("{} {}").format(name, share))
+        without = texts.NOT_ATTAINED[self.language].format(perspectives=self.listed(rest))
         return Markup(texts.ATTAINMENT[self.language]).format(
             attainment=self.number(answer, "scorecard_attainment", "share"),
-            parts=Markup({"zh": "，", "en": ", "}[self.language]).join(parts),
+            parts=Markup(comma).join(parts),
+            rest=without if rest else "",
         )
 
     def basis(self) -> Markup | str:
@@ -270,6 +278,11 @@ class Teller:
     def nth(self, answer: Answer, column: str = "problem_no") -> Markup:
         """The number of a problem or of an advice, as a marked number."""
         return Markup('<span class="nth">{}</span>').format(self.number(answer, column, "count"))
+
+    def shows_success(self, answer: Answer, problem: Answer) -> bool:
+        """Whether an advice tells how the KPI stands that will show success: another than the problem's."""
+        said = answer.one
+        return said[held(said)] is not None and said["success_kpi"] != problem.one["kpi"]
 
     def advice(self, answer: Answer, problem: Answer) -> Markup:
         """Who does it and how, by when, at what cost, and which KPI will show that it helped.
@@ -295,7 +308,7 @@ class Teller:
             parts.append(("list", Markup("<code>kehu ask {}</code>").format(question)))
         if said["success_kpi"]:
             shown: Markup | str = self.kpi(said["success_kpi"])
-            if said[column] is not None and said["success_kpi"] != problem.one["kpi"]:
+            if self.shows_success(answer, problem):
                 value = self.number(answer, column, said["unit"])
                 whose = (
                     "" if said["store_code"] == problem.one["store_code"] else self.label("chain")
@@ -341,8 +354,7 @@ class Teller:
 
     def simulated_note(self) -> str:
         feeds = [self.word("FEED", f) for f in self.publication.manifest["simulated_feeds"]]
-        comma = {"zh": "、", "en": ", "}[self.language]
-        return texts.SIMULATED[self.language].format(feeds=comma.join(feeds))
+        return texts.SIMULATED[self.language].format(feeds=self.listed(feeds))
 
     def mark(self) -> Markup:
         return Markup(' <span class="tag simulated">{}</span>').format(self.label("simulated"))

@@ -109,10 +109,8 @@ REASON = {
     "NO_NEW_CUSTOMER": w("没有新客户", "no new customer"),
     "NO_RECEIPT": w("没有小票", "no receipt"),
     "NO_CASE": w("没有此类事项", "no such case"),
-    "SMALL_SAMPLE": w("样本不足，不作判断", "too few cases to judge"),
-    "PERIOD_NOT_COMPLETE": w(
-        "时段尚未结束，不作判断", "the period is not over, so it is not judged"
-    ),
+    "SMALL_SAMPLE": w("样本不足", "too few cases to judge"),
+    "PERIOD_NOT_COMPLETE": w("数据不满整个时段", "the data do not cover the whole period"),
     "NO_RECENT_SURVEY": w("近期没有调查", "no recent survey"),
     "NO_DATA": w("没有数据", "no data"),
     "COMPLAINTS_COME_ONCE_A_NIGHT": w(
@@ -276,18 +274,19 @@ CHANCE = w(
 BEYOND = {"HIGHER": w("低于", "below"), "LOWER": w("高于", "above")}
 
 VERDICT = w(
-    "{with_target} 项可按目标判断的指标中，{met} 项达标，{below_target} 项未达目标，"
+    "{with_target} 项可判断的指标中，{met} 项达标，{below_target} 项未达目标，"
     "{breached} 项突破警戒线；另有 {no_target} 项未设目标，{not_measurable} 项无法衡量或不作判断。",
     "Of {with_target} KPIs judged against a target, {met} are on target, {below_target} below it and "
-    "{breached} beyond the limit; besides, {no_target} without a target and {not_measurable} not "
-    "measured or not judged.",
+    "{breached} beyond the limit; {no_target} more have no target, {not_measurable} are not measured or "
+    "not judged.",
 )
 NO_TARGETS = w("尚未设定目标，因此只陈述现状。", "No target is set yet, so this says only what is.")
 NONE_JUDGED = w("本期没有可判断的指标。", "No KPI can be judged this time.")
 ATTAINMENT = w(
-    "计分卡达成率 {attainment}：{parts}。", "Attainment of the scorecard {attainment}: {parts}."
+    "计分卡达成率 {attainment}：{parts}{rest}。",
+    "Attainment of the scorecard {attainment}: {parts}{rest}.",
 )
-NOT_ATTAINED = w("{perspective}无可判断的指标", "{perspective} nothing to judge")
+NOT_ATTAINED = w("；{perspectives}无可判断的指标", "; nothing to judge in {perspectives}")
 SIMULATED = w(
     "以下数据源含模拟数据：{feeds}。用到它们的数字和图表都有标记。",
     "These feeds hold simulated data: {feeds}. Numbers and pictures that use them are marked.",
