@@ -22,6 +22,7 @@
         "shared_card_receipts_per_day": "integer",
         "shared_card_receipts_per_month": "integer",
         "margin_cost_coverage_min": "decimal(9, 6)",
+        "value_known_share_min": "decimal(9, 6)",
         "rfm_scores": "integer",
         "abc_a_share": "decimal(9, 6)",
         "abc_b_share": "decimal(9, 6)",

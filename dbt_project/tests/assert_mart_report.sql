@@ -109,7 +109,7 @@ left join scorecard
         and coalesce(report.success_kpi, report.kpi) = scorecard.kpi
 where
     report.kpi is not null
-    and report.statement_code not in ('WORST_SEGMENT', 'STORES_BREACHED')
+    and report.statement_code not in ('WORST_SEGMENT', 'STORES_BREACHED', 'STORES_CERTAIN')
     and (
         scorecard.kpi is null
         or coalesce(report.value, 0) <> coalesce(scorecard.actual, 0)

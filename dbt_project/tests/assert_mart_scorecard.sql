@@ -22,6 +22,17 @@ sums as (
     group by as_of_date, store_code
 ),
 
+-- of how many buyers a value is known
+worths as (
+    select
+        as_of_date,
+        count(value_rank) as count_ranked,
+        count(case when count_visits_365d > 0 then 1 end) as count_buyers
+    from {{ ref('mart_customer_value') }}
+    where excluded_reason is null
+    group by as_of_date
+),
+
 published as (
     select
         as_of_date,
@@ -45,7 +56,6 @@ published as (
         'MEMBER_SALES' as kpi,
         cast(sum(net_sales_365d) as decimal(18, 6)) as actual
     from {{ ref('mart_customer_value') }}
-    where excluded_reason is null
     group by as_of_date
 )
 
@@ -110,6 +120,21 @@ where
         when scorecard.source_mart = 'mart_service_recovery' then as_of_dates.min_n_complaint
         else as_of_dates.min_n
     end
+
+union all
+
+select
+    'a figure of tiers where the value of most is not known' as failure,
+    scorecard.as_of_date,
+    scorecard.kpi
+from scorecard
+inner join as_of_dates on scorecard.measured_on = as_of_dates.as_of_date
+inner join worths on scorecard.measured_on = worths.as_of_date
+where
+    scorecard.kpi = 'TOP_20_VALUE_SHARE'
+    and scorecard.store_code = 'ALL'
+    and (worths.count_ranked < as_of_dates.value_known_share_min * worths.count_buyers)
+    <> (coalesce(scorecard.missing_reason, '') = 'VALUE_OF_MOST_NOT_KNOWN')
 
 union all
 

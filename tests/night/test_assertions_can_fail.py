@@ -647,6 +647,15 @@ MUTATIONS = [
     ),
     (
         "assert_mart_scorecard",
+        "value of most",
+        one(
+            "marts.marts.mart_scorecard",
+            "missing_reason = 'VALUE_OF_MOST_NOT_KNOWN', status = 'NOT_MEASURABLE', actual = null",
+            "kpi = 'TOP_20_VALUE_SHARE' and store_code = 'ALL' and actual is not null",
+        ),
+    ),
+    (
+        "assert_mart_scorecard",
         "do not add up",
         one(
             "marts.marts.mart_scorecard",

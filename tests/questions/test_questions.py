@@ -472,8 +472,8 @@ def test_q20(ask: Ask, published: Ask, drops: Receipts) -> None:
     found = ask(20).set_index("kpi")
     actual = found["actual"].astype(float)
     people = of_date(published, "core.fct_customer_month")
-    scored = people[people["excluded_reason"].isna()]
-    revenue = drops.revenue.groupby("customer_id")["cents"].sum().reindex(scored.index).fillna(0)
+    # who is excluded from scoring is kept in sales (convention 8)
+    revenue = drops.revenue.groupby("customer_id")["cents"].sum().reindex(people.index).fillna(0)
     assert actual["MEMBER_SALES"] == pytest.approx(revenue.sum() / 100)
     # the services are those of the last whole month
     december = pd.Timestamp("2017-12-01")

@@ -148,6 +148,11 @@ counted as (
         ) as value_lost_involuntary,
         count(
             case
+                when excluded_reason is null and churned_in_period and has_value_at_start then 1
+            end
+        ) as count_churned_valued,
+        count(
+            case
                 when excluded_reason is null and was_active_at_start and not has_value_at_start
                     then 1
             end
@@ -211,6 +216,7 @@ completed as (
             when counted.value_start is not null then coalesce(counted.value_lost_involuntary, 0)
         end as value_lost_involuntary,
         coalesce(counted.count_value_missing, 0) as count_value_missing,
+        coalesce(counted.count_churned_valued, 0) as count_churned_valued,
         coalesce(counted.is_simulated, false) as is_simulated,
         coalesce(counted.count_excluded, 0) as count_excluded
     from scopes
@@ -263,6 +269,7 @@ select
         ) as decimal(9, 6)
     ) as value_retention_rate,
     cast(count_value_missing as integer) as count_value_missing,
+    cast(count_churned_valued as integer) as count_churned_valued,
 
     -- C3 on purchases
     cast(count_previous_buyers as integer) as repurchase_base,

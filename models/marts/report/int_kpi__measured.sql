@@ -153,6 +153,7 @@ periods as (
         as_of_dates.wilson_z,
         as_of_dates.survey_max_age_days,
         as_of_dates.margin_cost_coverage_min,
+        as_of_dates.value_known_share_min,
         as_of_dates.is_month_end and begun.first_sales_on <= as_of_dates.period_start_date + 1
             as is_whole_month,
         begun.first_sales_on <= as_of_dates.as_of_date - as_of_dates.window_days + 1
@@ -169,53 +170,53 @@ periods as (
 
 ),
 
--- customers of their home stores, excluded ones left out
-worth as (
+-- customers of their home stores; who is excluded from scoring counts for sales alone
+customers as (
 
     select
         customer_values.as_of_date,
-        case when grouping(stores.store_code) = 1 then 'ALL' else stores.store_code end
-            as store_code,
-        sum(customer_values.net_sales_365d) as net_sales,
-        count(case when customer_values.count_visits_365d > 0 then 1 end) as count_buyers,
-        count(customer_values.value_rank) as count_ranked,
-        count(
-            case
-                when
-                    customer_values.first_visit_on > periods.window_start_on
-                    and not coalesce(customer_values.is_left_truncated, true)
-                    then 1
-            end
-        ) as count_new,
-        count(
-            case
-                when
-                    customer_values.first_visit_on > periods.window_start_on
-                    and not coalesce(customer_values.is_left_truncated, true)
-                    then customer_values.clv_24m
-            end
-        ) as count_new_valued,
-        avg(
-            case
-                when
-                    customer_values.first_visit_on > periods.window_start_on
-                    and not coalesce(customer_values.is_left_truncated, true)
-                    then cast(customer_values.clv_24m as double)
-            end
-        ) as clv_of_new,
-        stddev_samp(
-            case
-                when
-                    customer_values.first_visit_on > periods.window_start_on
-                    and not coalesce(customer_values.is_left_truncated, true)
-                    then cast(customer_values.clv_24m as double)
-            end
-        ) as clv_of_new_deviation
+        stores.store_code,
+        customer_values.net_sales_365d,
+        customer_values.value_rank,
+        cast(customer_values.clv_24m as double) as clv_24m,
+        customer_values.count_visits_365d > 0 as has_bought,
+        customer_values.excluded_reason is null as is_scored,
+        customer_values.excluded_reason is null
+        and customer_values.first_visit_on > periods.window_start_on
+        and not coalesce(customer_values.is_left_truncated, true) as is_new
     from customer_values
     inner join periods on customer_values.as_of_date = periods.as_of_date
     inner join stores on customer_values.home_store_key = stores.store_key
-    where customer_values.excluded_reason is null
-    group by customer_values.as_of_date, cube(stores.store_code)
+
+),
+
+worth as (
+
+    select
+        as_of_date,
+        case when grouping(store_code) = 1 then 'ALL' else store_code end as store_code,
+        sum(net_sales_365d) as net_sales,
+        count(case when has_bought then 1 end) as count_members,
+        count(case when has_bought and is_scored then 1 end) as count_buyers,
+        count(case when is_scored then value_rank end) as count_ranked,
+        count(case when is_new then 1 end) as count_new,
+        count(case when is_new then clv_24m end) as count_new_valued,
+        avg(case when is_new then clv_24m end) as clv_of_new,
+        stddev_samp(case when is_new then clv_24m end) as clv_of_new_deviation
+    from customers
+    group by as_of_date, cube(store_code)
+
+),
+
+-- where the value of most is not known, a tier of the others is no tier of the company
+unknown_worths as (
+
+    select
+        worth.as_of_date,
+        worth.store_code
+    from worth
+    inner join periods on worth.as_of_date = periods.as_of_date
+    where worth.count_ranked < periods.value_known_share_min * worth.count_buyers
 
 ),
 
@@ -297,7 +298,15 @@ threatened as (
         count(case when churn.churn_status = 'ACTIVE' then 1 end) as count_active,
         count(case when churn.churn_status <> 'NEVER_BOUGHT' then 1 end) as count_came,
         sum(churn.value_at_risk) as value_at_risk,
-        count(churn.value_at_risk) as count_at_risk
+        count(churn.value_at_risk) as count_at_risk,
+        -- of the most: a few customers are beyond the fit even where there is one
+        case
+            when
+                2 * count(case when churn.value_at_risk_method = 'CLV' then churn.value_at_risk end)
+                > count(churn.value_at_risk)
+                then 'CLV'
+            when count(churn.value_at_risk) > 0 then 'VALUE_365D'
+        end as value_method
     from churn
     inner join stores on churn.home_store_key = stores.store_key
     where churn.excluded_reason is null
@@ -348,7 +357,8 @@ key_customers as (
         store_code,
         case when grouping(pyramid_tier) = 1 then 'ALL' else pyramid_tier end as segment,
         sum(active_start) as active_start,
-        sum(retained) as retained
+        sum(retained) as retained,
+        max(value_basis) as value_basis
     from churn_rates
     where pyramid_tier in ('TOP', 'MAJOR')
     group by as_of_date, store_code, cube(pyramid_tier)
@@ -456,9 +466,10 @@ measured as (
         cast(worth.net_sales as decimal(18, 6)) as actual,
         cast(null as decimal(18, 6)) as lo,
         cast(null as decimal(18, 6)) as hi,
-        worth.count_buyers as n,
+        worth.count_members as n,
         periods.is_whole_year as is_whole,
         cast(null as {{ dbt.type_string() }}) as missing_reason,
+        cast(null as {{ dbt.type_string() }}) as value_method,
         periods.has_simulated_sales as is_simulated
     from worth
     inner join periods on worth.as_of_date = periods.as_of_date
@@ -479,6 +490,7 @@ measured as (
         worth.count_buyers as n,
         true as is_whole,
         case when worth.count_buyers = 0 then 'NO_CUSTOMER' end as missing_reason,
+        null as value_method,
         periods.has_simulated_sales as is_simulated
     from worth
     inner join periods on worth.as_of_date = periods.as_of_date
@@ -514,6 +526,7 @@ measured as (
                 then 'COST_NOT_COMPLETE'
             when range_sold.costed_net_ex_vat = 0 then 'NO_SALES'
         end as missing_reason,
+        null as value_method,
         periods.has_simulated_sales as is_simulated
     from range_sold
     inner join periods on range_sold.as_of_date = periods.as_of_date
@@ -547,6 +560,7 @@ measured as (
                 then 'LAUNCH_DATES_NOT_KNOWN'
             when coalesce(range_sold.dated_net_amount, 0) <= 0 then 'NO_SALES'
         end as missing_reason,
+        null as value_method,
         periods.has_simulated_sales as is_simulated
     from range_sold
     inner join periods on range_sold.as_of_date = periods.as_of_date
@@ -576,6 +590,7 @@ measured as (
             when worth.count_new = 0 then 'NO_NEW_CUSTOMER'
             when worth.count_new_valued = 0 then 'NO_LIFETIME_VALUE'
         end as missing_reason,
+        null as value_method,
         periods.has_simulated_sales as is_simulated
     from worth
     inner join periods on worth.as_of_date = periods.as_of_date
@@ -587,16 +602,26 @@ measured as (
         concentrations.store_code,
         'ALL' as segment,
         'TOP_20_VALUE_SHARE' as kpi,
-        cast(concentrations.top_20_share as decimal(18, 6)) as actual,
+        case
+            when unknown_worths.as_of_date is null
+                then cast(concentrations.top_20_share as decimal(18, 6))
+        end as actual,
         null as lo,
         null as hi,
         concentrations.n_customers as n,
         periods.is_whole_year as is_whole,
-        case when concentrations.top_20_share is null then 'NO_POSITIVE_VALUE' end
-            as missing_reason,
+        case
+            when unknown_worths.as_of_date is not null then 'VALUE_OF_MOST_NOT_KNOWN'
+            when concentrations.top_20_share is null then 'NO_POSITIVE_VALUE'
+        end as missing_reason,
+        concentrations.value_basis as value_method,
         periods.has_simulated_sales as is_simulated
     from concentrations
     inner join periods on concentrations.as_of_date = periods.as_of_date
+    left join unknown_worths
+        on
+            concentrations.as_of_date = unknown_worths.as_of_date
+            and concentrations.store_code = unknown_worths.store_code
     where concentrations.store_code <> 'OTHER'
 
     union all
@@ -614,6 +639,7 @@ measured as (
         case
             when threatened.value_at_risk is null then coalesce(models.reason_code, 'NO_MODEL')
         end as missing_reason,
+        threatened.value_method,
         periods.has_simulated_sales as is_simulated
     from threatened
     inner join periods on threatened.as_of_date = periods.as_of_date
@@ -632,6 +658,7 @@ measured as (
         threatened.count_came as n,
         true as is_whole,
         null as missing_reason,
+        null as value_method,
         periods.has_simulated_sales as is_simulated
     from threatened
     inner join periods on threatened.as_of_date = periods.as_of_date
@@ -643,10 +670,14 @@ measured as (
         key_customers.store_code,
         key_customers.segment,
         'RETENTION_KEY' as kpi,
-        cast(
-            cast(key_customers.retained as double) / nullif(key_customers.active_start, 0)
-            as decimal(18, 6)
-        ) as actual,
+        case
+            when unknown_worths.as_of_date is null
+                then
+                    cast(
+                        cast(key_customers.retained as double)
+                        / nullif(key_customers.active_start, 0) as decimal(18, 6)
+                    )
+        end as actual,
         {{ wilson_bound(
             'key_customers.retained', 'key_customers.active_start', 'periods.wilson_z', '-'
         ) }} as lo,
@@ -655,11 +686,19 @@ measured as (
         ) }} as hi,
         key_customers.active_start as n,
         periods.is_whole_month as is_whole,
-        case when key_customers.active_start = 0 then 'NOBODY_ACTIVE_AT_START' end
-            as missing_reason,
+        case
+            when unknown_worths.as_of_date is not null then 'VALUE_OF_MOST_NOT_KNOWN'
+            when key_customers.active_start = 0 then 'NOBODY_ACTIVE_AT_START'
+        end as missing_reason,
+        key_customers.value_basis as value_method,
         periods.has_simulated_sales as is_simulated
     from key_customers
     inner join periods on key_customers.as_of_date = periods.as_of_date
+    -- tiers are those of the start of the month
+    left join unknown_worths
+        on
+            periods.period_start_date = unknown_worths.as_of_date
+            and key_customers.store_code = unknown_worths.store_code
 
     union all
 
@@ -686,6 +725,7 @@ measured as (
         periods.is_whole_month as is_whole,
         case when churn_rates.active_start = 0 then 'NOBODY_ACTIVE_AT_START' end
             as missing_reason,
+        null as value_method,
         periods.has_simulated_sales as is_simulated
     from churn_rates
     inner join periods on churn_rates.as_of_date = periods.as_of_date
@@ -705,6 +745,7 @@ measured as (
         n,
         true as is_whole,
         null as missing_reason,
+        null as value_method,
         is_simulated
     from waves
 
@@ -721,6 +762,7 @@ measured as (
         n,
         true as is_whole,
         null as missing_reason,
+        null as value_method,
         is_simulated
     from wave_parts
 
@@ -743,6 +785,7 @@ measured as (
         wallets.count_known as n,
         periods.is_whole_year as is_whole,
         case when wallets.count_known = 0 then 'NO_CUSTOMER' end as missing_reason,
+        null as value_method,
         coalesce(wallets.is_simulated, false) or periods.has_simulated_sales as is_simulated
     from wallets
     inner join periods on wallets.as_of_date = periods.as_of_date
@@ -768,6 +811,7 @@ measured as (
                 then service.complaint_missing_reason
             when service.count_receipts = 0 then 'NO_RECEIPT'
         end as missing_reason,
+        null as value_method,
         service.is_simulated or periods.has_simulated_sales as is_simulated
     from service
     inner join periods on service.as_of_date = periods.as_of_date
@@ -790,6 +834,7 @@ measured as (
                 then service.complaint_missing_reason
             when service.{{ figure.actual }} is null then 'NO_CASE'
         end as missing_reason,
+        null as value_method,
         service.is_simulated
         or {{ 'periods.has_simulated_sales' if figure.kpi == 'RECOVERY' else 'false' }}
             as is_simulated
@@ -810,6 +855,7 @@ select
     cast(measured.n as integer) as n,
     measured.is_whole,
     measured.missing_reason,
+    measured.value_method,
     measured.is_simulated,
 
     -- of a wave: when it ended, and the wave before

@@ -1,153 +1,124 @@
 {#-
     Facts of the situation: topic, statement, mart, definition, and how they are read from it. Those
-    of `month` are of the last whole month, the others of the date.
+    of `month` are of the last whole month, the others of the date; `simulated`: the mart says of
+    each row whether it is, beside the sales behind it.
 -#}
+{% set pyramid = "store_code = 'ALL' and scheme = 'PYR_1_19_30_50' and ranking_scope = 'COMPANY'" %}
+{% set all_tiers = "store_code = 'ALL' and pyramid_tier = 'ALL'" %}
+{% set cases = "store_code = 'ALL' and level_code = 'ALL'" %}
 {% set facts = [
     {
-        'topic': 'STRUCTURE', 'code': 'TIER_VALUE_SHARE',
-        'metric': 'S2', 'mart': 'mart_segment_structure',
-        'segment': 'tier', 'value': 'pct_value', 'unit': 'SHARE', 'n': 'n_customers',
-        'sort': 'tier_order', 'simulated': 'dates.has_simulated_sales',
-        'where': "scheme = 'PYR_1_19_30_50' and ranking_scope = 'COMPANY' and store_code = 'ALL'",
+        'topic': 'STRUCTURE', 'code': 'VALUE_KNOWN_SHARE', 'metric': 'V4',
+        'mart': 'int_kpi__measured', 'from': 'mart_customer_value',
+        'value': 'actual', 'unit': 'SHARE', 'n': 'n',
+        'where': "store_code = 'ALL' and kpi = 'VALUE_KNOWN'",
     },
     {
-        'topic': 'STRUCTURE', 'code': 'STAGE_SHARE',
-        'metric': 'L1', 'mart': 'mart_segment_structure',
-        'segment': 'tier', 'value': 'pct_customers', 'unit': 'SHARE', 'n': 'n_customers',
-        'sort': '-n_customers', 'simulated': 'dates.has_simulated_sales',
-        'where': "scheme = 'STAGE' and store_code = 'ALL'",
+        'topic': 'STRUCTURE', 'code': 'TIER_VALUE_SHARE', 'metric': 'S2',
+        'mart': 'mart_segment_structure', 'segment': 'tier', 'sort': 'tier_order',
+        'value': 'pct_value', 'unit': 'SHARE', 'n': 'n_customers', 'where': pyramid,
     },
     {
-        'topic': 'STRUCTURE', 'code': 'TIER_DOWNGRADED',
-        'metric': 'S4', 'month': true,
-        'mart': 'mart_segment_migration', 'segment': 'from_tier', 'value': 'downgraded_rate',
-        'unit': 'SHARE', 'n': 'count_from', 'sort': "case from_tier when 'TOP' then 1 else 2 end",
-        'simulated': 'dates.has_simulated_sales',
-        'where': "scheme = 'PYR_1_19_30_50' and ranking_scope = 'COMPANY' and store_code = 'ALL'"
+        'topic': 'STRUCTURE', 'code': 'STAGE_SHARE', 'metric': 'L1',
+        'mart': 'mart_segment_structure', 'segment': 'tier', 'sort': '-n_customers',
+        'value': 'pct_customers', 'unit': 'SHARE',
+        'n': 'sum(n_customers) over (partition by facts.as_of_date)',
+        'where': "store_code = 'ALL' and scheme = 'STAGE'",
+    },
+    {
+        'topic': 'STRUCTURE', 'code': 'TIER_DOWNGRADED', 'metric': 'S4', 'month': true,
+        'mart': 'mart_segment_migration', 'segment': 'from_tier',
+        'sort': "case from_tier when 'TOP' then 1 else 2 end",
+        'value': 'downgraded_rate', 'unit': 'SHARE', 'n': 'count_from',
+        'where': pyramid
             ~ " and comparison = 'MONTH' and from_tier = to_tier and from_tier in ('TOP', 'MAJOR')",
     },
     {
-        'topic': 'VALUE', 'code': 'VALUE_KNOWN_SHARE',
-        'metric': 'V4', 'mart': 'int_kpi__measured', 'from': 'mart_customer_value',
-        'segment': "'ALL'", 'value': 'actual', 'unit': 'SHARE', 'n': 'n', 'sort': '0',
-        'simulated': 'dates.has_simulated_sales',
-        'where': "kpi = 'VALUE_KNOWN' and store_code = 'ALL'",
+        'topic': 'VALUE', 'code': 'GINI', 'metric': 'S3', 'mart': 'mart_concentration',
+        'value': 'gini', 'unit': 'COEFFICIENT', 'n': 'n_customers', 'where': "store_code = 'ALL'",
     },
     {
-        'topic': 'VALUE', 'code': 'GINI',
-        'metric': 'S3', 'mart': 'mart_concentration', 'segment': "'ALL'",
-        'value': 'gini', 'unit': 'COEFFICIENT', 'n': 'n_customers', 'sort': '0',
-        'simulated': 'dates.has_simulated_sales',
-        'where': "store_code = 'ALL'",
+        'topic': 'VALUE', 'code': 'VALUE_DESTROYED_SHARE', 'metric': 'S3',
+        'mart': 'mart_concentration', 'value': 'profit_destroyed', 'unit': 'SHARE',
+        'n': 'n_customers', 'where': "store_code = 'ALL'",
     },
     {
-        'topic': 'VALUE', 'code': 'VALUE_DESTROYED_SHARE',
-        'metric': 'S3', 'mart': 'mart_concentration',
-        'segment': "'ALL'", 'value': 'profit_destroyed', 'unit': 'SHARE', 'n': 'n_customers',
-        'sort': '0', 'simulated': 'dates.has_simulated_sales',
-        'where': "store_code = 'ALL'",
+        'topic': 'LOYALTY', 'code': 'LOYALTY_TYPE_SHARE', 'metric': 'Y3', 'simulated': true,
+        'mart': 'mart_loyalty_structure', 'segment': 'loyalty_class', 'sort': '-count_customers',
+        'value': 'class_share', 'lo': 'class_share_lo', 'hi': 'class_share_hi', 'unit': 'SHARE',
+        'n': 'count_known',
+        'where': "store_code = 'ALL' and scheme = 'LOYALTY_TYPE' and loyalty_class <> 'UNKNOWN'",
     },
     {
-        'topic': 'LOYALTY', 'code': 'LOYALTY_TYPE_SHARE',
-        'metric': 'Y3', 'mart': 'mart_loyalty_structure',
-        'segment': 'loyalty_class', 'value': 'class_share', 'lo': 'class_share_lo',
-        'hi': 'class_share_hi', 'unit': 'SHARE', 'n': 'count_known', 'sort': '-count_customers',
-        'simulated': 'facts.is_simulated or dates.has_simulated_sales',
-        'where': "scheme = 'LOYALTY_TYPE' and store_code = 'ALL' and loyalty_class <> 'UNKNOWN'",
+        'topic': 'LOYALTY', 'code': 'APOSTLE_TYPE_SHARE', 'metric': 'Y4', 'simulated': true,
+        'mart': 'mart_loyalty_structure', 'segment': 'loyalty_class', 'sort': '-count_customers',
+        'value': 'class_share', 'lo': 'class_share_lo', 'hi': 'class_share_hi', 'unit': 'SHARE',
+        'n': 'count_known',
+        'where': "store_code = 'ALL' and scheme = 'APOSTLE_TYPE' and loyalty_class <> 'UNKNOWN'",
     },
     {
-        'topic': 'LOYALTY', 'code': 'APOSTLE_TYPE_SHARE',
-        'metric': 'Y4', 'mart': 'mart_loyalty_structure',
-        'segment': 'loyalty_class', 'value': 'class_share', 'lo': 'class_share_lo',
-        'hi': 'class_share_hi', 'unit': 'SHARE', 'n': 'count_known', 'sort': '-count_customers',
-        'simulated': 'facts.is_simulated or dates.has_simulated_sales',
-        'where': "scheme = 'APOSTLE_TYPE' and store_code = 'ALL' and loyalty_class <> 'UNKNOWN'",
+        'topic': 'LOYALTY', 'code': 'SURVEYED_SHARE', 'metric': 'T8', 'simulated': true,
+        'mart': 'mart_loyalty_structure', 'value': 'coverage', 'unit': 'SHARE',
+        'n': 'count_population',
+        'where': "store_code = 'ALL' and scheme = 'LOYALTY_TYPE' and loyalty_class = 'UNKNOWN'",
     },
     {
-        'topic': 'LOYALTY', 'code': 'SURVEYED_SHARE',
-        'metric': 'T8', 'mart': 'mart_loyalty_structure', 'segment': "'ALL'", 'value': 'coverage',
-        'unit': 'SHARE', 'n': 'count_population', 'sort': '0',
-        'simulated': 'facts.is_simulated or dates.has_simulated_sales',
-        'where': "scheme = 'LOYALTY_TYPE' and store_code = 'ALL' and loyalty_class = 'UNKNOWN'",
+        'topic': 'CHURN', 'code': 'CUSTOMERS_LOST', 'metric': 'C2', 'month': true,
+        'mart': 'mart_churn_rate', 'value': 'churned', 'unit': 'CUSTOMERS', 'n': 'active_start',
+        'where': all_tiers ~ ' and active_start > 0',
     },
     {
-        'topic': 'CHURN', 'code': 'CUSTOMERS_LOST',
-        'metric': 'C2', 'month': true, 'mart': 'mart_churn_rate',
-        'segment': "'ALL'", 'value': 'churned', 'unit': 'CUSTOMERS', 'n': 'active_start',
-        'sort': '0',
-        'simulated': 'dates.has_simulated_sales',
-        'where': "store_code = 'ALL' and pyramid_tier = 'ALL' and active_start > 0",
+        'topic': 'CHURN', 'code': 'VALUE_LOST', 'metric': 'C3', 'month': true,
+        'mart': 'mart_churn_rate', 'value': 'value_lost', 'unit': 'MONEY',
+        'n': 'count_churned_valued', 'where': all_tiers ~ ' and count_churned_valued > 0',
     },
     {
-        'topic': 'CHURN', 'code': 'VALUE_LOST',
-        'metric': 'C3', 'month': true, 'mart': 'mart_churn_rate',
-        'segment': "'ALL'", 'value': 'value_lost', 'unit': 'MONEY', 'n': 'churned', 'sort': '0',
-        'simulated': 'dates.has_simulated_sales',
-        'where': "store_code = 'ALL' and pyramid_tier = 'ALL'",
+        'topic': 'CHURN', 'code': 'WON_BACK_SHARE', 'metric': 'C4', 'month': true,
+        'mart': 'mart_churn_rate', 'value': 'winback_rate', 'lo': 'winback_rate_lo',
+        'hi': 'winback_rate_hi', 'unit': 'SHARE', 'n': 'churned_start', 'where': all_tiers,
     },
     {
-        'topic': 'CHURN', 'code': 'WON_BACK_SHARE',
-        'metric': 'C4', 'month': true, 'mart': 'mart_churn_rate',
-        'segment': "'ALL'", 'value': 'winback_rate', 'lo': 'winback_rate_lo',
-        'hi': 'winback_rate_hi', 'unit': 'SHARE', 'n': 'churned_start', 'sort': '0',
-        'simulated': 'dates.has_simulated_sales',
-        'where': "store_code = 'ALL' and pyramid_tier = 'ALL'",
+        'topic': 'CHURN', 'code': 'CHURN_REASON_SHARE', 'metric': 'C5', 'simulated': true,
+        'mart': 'mart_churn_reason', 'segment': 'reason_code', 'sort': '-count_mentions', 'most': 3,
+        'value': 'mention_pct / 100', 'lo': 'mention_pct_lo / 100', 'hi': 'mention_pct_hi / 100',
+        'unit': 'SHARE', 'n': 'count_respondents',
+        'where': "store_code = 'ALL' and period = 'YEAR' and reason_source = 'STATED'"
+            ~ ' and count_mentions > 0',
     },
     {
-        'topic': 'CHURN', 'code': 'CHURN_REASON_SHARE',
-        'metric': 'C5', 'mart': 'mart_churn_reason',
-        'segment': 'reason_code', 'value': 'mention_pct / 100', 'lo': 'mention_pct_lo / 100',
-        'hi': 'mention_pct_hi / 100', 'unit': 'SHARE', 'n': 'count_respondents', 'most': 3,
-        'sort': '-count_mentions',
-        'simulated': 'facts.is_simulated or dates.has_simulated_sales',
-        'where': "period = 'YEAR' and store_code = 'ALL' and reason_source = 'STATED'"
-            ~ " and count_mentions > 0",
+        'topic': 'SERVICE', 'code': 'COMPLAINTS', 'metric': 'P1', 'month': true, 'simulated': true,
+        'mart': 'mart_service_recovery', 'value': 'count_complaints', 'unit': 'COMPLAINTS',
+        'n': 'count_receipts',
+        'where': cases ~ " and window_code = 'PERIOD' and reason_code = 'ALL'"
+            ~ ' and complaint_missing_reason is null',
     },
     {
-        'topic': 'SERVICE', 'code': 'COMPLAINTS',
-        'metric': 'P1', 'month': true,
-        'mart': 'mart_service_recovery', 'segment': "'ALL'", 'value': 'count_complaints',
-        'unit': 'COMPLAINTS', 'n': 'count_receipts', 'sort': '0',
-        'simulated': 'facts.is_simulated or dates.has_simulated_sales',
-        'where': "window_code = 'PERIOD' and store_code = 'ALL' and level_code = 'ALL'"
-            ~ " and reason_code = 'ALL' and complaint_missing_reason is null",
+        'topic': 'SERVICE', 'code': 'COMPLAINT_REASON', 'metric': 'P17', 'month': true,
+        'simulated': true, 'mart': 'mart_service_recovery', 'segment': 'reason_code',
+        'sort': '-count_complaints', 'most': 3,
+        'value': 'count_complaints', 'unit': 'COMPLAINTS', 'n': 'count_receipts',
+        'where': cases ~ " and window_code = 'PERIOD' and reason_code <> 'ALL'"
+            ~ ' and count_complaints > 0',
     },
     {
-        'topic': 'SERVICE', 'code': 'COMPLAINT_REASON',
-        'metric': 'P17', 'month': true,
-        'mart': 'mart_service_recovery', 'segment': 'reason_code', 'value': 'count_complaints',
-        'unit': 'COMPLAINTS', 'n': 'count_receipts', 'most': 3, 'sort': '-count_complaints',
-        'simulated': 'facts.is_simulated or dates.has_simulated_sales',
-        'where': "window_code = 'PERIOD' and store_code = 'ALL' and level_code = 'ALL'"
-            ~ " and reason_code <> 'ALL' and count_complaints > 0",
+        'topic': 'SERVICE', 'code': 'OPEN_OVERDUE', 'metric': 'P15', 'simulated': true,
+        'mart': 'mart_service_recovery', 'value': 'count_open_overdue', 'unit': 'COMPLAINTS',
+        'n': 'count_open',
+        'where': cases ~ " and window_code = 'YEAR' and reason_code = 'ALL'"
+            ~ ' and complaint_missing_reason is null',
     },
     {
-        'topic': 'SERVICE', 'code': 'OPEN_OVERDUE',
-        'metric': 'P15', 'mart': 'mart_service_recovery',
-        'segment': "'ALL'", 'value': 'count_open_overdue', 'unit': 'COMPLAINTS', 'n': 'count_open',
-        'sort': '0',
-        'simulated': 'facts.is_simulated or dates.has_simulated_sales',
-        'where': "window_code = 'YEAR' and store_code = 'ALL' and level_code = 'ALL'"
-            ~ " and reason_code = 'ALL' and complaint_missing_reason is null",
-    },
-    {
-        'topic': 'SERVICE', 'code': 'ESCALATED_SHARE',
-        'metric': 'P7', 'month': true,
-        'mart': 'mart_service_recovery', 'segment': "'ALL'", 'value': 'escalation_rate',
+        'topic': 'SERVICE', 'code': 'ESCALATED_SHARE', 'metric': 'P7', 'month': true,
+        'simulated': true, 'mart': 'mart_service_recovery', 'value': 'escalation_rate',
         'lo': 'escalation_rate_lo', 'hi': 'escalation_rate_hi', 'unit': 'SHARE',
-        'n': 'count_complaints', 'sort': '0',
-        'simulated': 'facts.is_simulated or dates.has_simulated_sales',
-        'where': "window_code = 'PERIOD' and store_code = 'ALL' and level_code = 'ALL'"
-            ~ " and reason_code = 'ALL'",
+        'n': 'count_complaints',
+        'where': cases ~ " and window_code = 'PERIOD' and reason_code = 'ALL'",
     },
     {
-        'topic': 'SERVICE', 'code': 'SILENT_SHARE',
-        'metric': 'P16', 'mart': 'mart_service_recovery',
-        'segment': "'ALL'", 'value': 'silent_share', 'lo': 'silent_share_lo',
-        'hi': 'silent_share_hi', 'unit': 'SHARE', 'n': 'count_dissatisfied', 'sort': '0',
-        'simulated': 'facts.is_simulated or dates.has_simulated_sales',
-        'where': "window_code = 'YEAR' and store_code = 'ALL' and level_code = 'ALL'"
-            ~ " and reason_code = 'ALL'",
+        'topic': 'SERVICE', 'code': 'SILENT_SHARE', 'metric': 'P16', 'simulated': true,
+        'mart': 'mart_service_recovery', 'value': 'silent_share', 'lo': 'silent_share_lo',
+        'hi': 'silent_share_hi', 'unit': 'SHARE', 'n': 'count_dissatisfied',
+        'where': cases ~ " and window_code = 'YEAR' and reason_code = 'ALL'",
     },
 ] %}
 
@@ -193,7 +164,7 @@ segments as (
 
     select *
     from {{ ref('int_kpi__measured') }}
-    where segment <> 'ALL' and store_code = 'ALL'
+    where segment not in ('ALL', 'NONE') and store_code = 'ALL'
 
 ),
 
@@ -246,6 +217,8 @@ shops_ranked as (
         count(*) over (partition by as_of_date, kpi) as count_judged,
         count(case when status = 'BREACHED' then 1 end) over (partition by as_of_date, kpi)
             as count_breached,
+        count(case when is_certain then 1 end) over (partition by as_of_date, kpi)
+            as count_certain,
         row_number() over (
             partition by as_of_date, kpi
             order by goodness asc nulls last, store_code asc nulls first
@@ -343,7 +316,7 @@ problem_causes as (
 
 ),
 
--- the worst tier, value class, dimension or reason of enough cases
+-- the worst of several tiers, value classes or dimensions of enough cases; a reason also alone
 worst_segments as (
 
     select
@@ -384,6 +357,10 @@ worst_segments as (
             asc nulls last,
             segments.segment asc nulls first
     ) = 1
+    and (
+        company.kpi = 'COMPLAINT_RATE'
+        or count(*) over (partition by leads.as_of_date, leads.problem_no) > 1
+    )
 
 ),
 
@@ -473,23 +450,23 @@ statements as (
         '{{ fact.topic }}' as topic,
         {{ loop.index }} as place,
         1 as part,
-        cast({{ fact.sort }} as double) as part_order,
+        cast({{ fact.sort or '0' }} as double) as part_order,
         '{{ fact.code }}' as statement_code,
         false as is_evidence,
         null as kpi,
         '{{ fact.metric }}' as metric_id,
         'ALL' as store_code,
-        {{ fact.segment }} as segment,
+        {{ fact.segment or "'ALL'" }} as segment,
         null as problem_no,
         cast({{ fact.value }} as decimal(18, 6)) as value,
         '{{ fact.unit }}' as unit,
         {{ fact.n }} as n,
-        cast({{ fact.lo if fact.lo else 'null' }} as decimal(18, 6)) as lo,
-        cast({{ fact.hi if fact.hi else 'null' }} as decimal(18, 6)) as hi,
+        cast({{ fact.lo or 'null' }} as decimal(18, 6)) as lo,
+        cast({{ fact.hi or 'null' }} as decimal(18, 6)) as hi,
         null as missing_reason,
         facts.as_of_date as measured_on,
-        '{{ fact.from if fact.from else fact.mart }}' as source_mart,
-        {{ fact.simulated }} as is_simulated,
+        '{{ fact.from or fact.mart }}' as source_mart,
+        {{ 'facts.is_simulated or ' if fact.simulated }}dates.has_simulated_sales as is_simulated,
         null as owner,
         null as strategy_code,
         null as success_kpi
@@ -600,7 +577,7 @@ statements as (
 
     union all
 
-    -- the worst store, where it is worse than the company
+    -- the worst of several stores, where it is worse than the company
     select
         shops_ranked.as_of_date,
         'PROBLEM' as section,
@@ -626,8 +603,19 @@ statements as (
     where
         leads.statement_code <> 'STORE_TARGET_BREACHED'
         and company.unit not in ('MONEY', 'CUSTOMERS')
+        and shops_ranked.count_judged > 1
         and shops_ranked.goodness
         < case when company.direction = 'LOWER' then -company.actual else company.actual end
+    {%- for stores in [
+        {
+            'code': 'STORES_BREACHED', 'count': 'shops_ranked.count_breached',
+            'of': 'shops_ranked.count_judged',
+        },
+        {
+            'code': 'STORES_CERTAIN', 'count': 'shops_ranked.count_certain',
+            'of': 'shops_ranked.count_breached',
+        },
+    ] %}
 
     union all
 
@@ -637,17 +625,17 @@ statements as (
         'PROBLEM' as topic,
         leads.problem_no as place,
         4 as part,
-        0 as part_order,
-        'STORES_BREACHED' as statement_code,
+        {{ loop.index }} as part_order,
+        '{{ stores.code }}' as statement_code,
         true as is_evidence,
         shops_ranked.kpi,
         shops_ranked.metric_id,
         'ALL' as store_code,
         'ALL' as segment,
         leads.problem_no,
-        shops_ranked.count_breached as value,
+        {{ stores.count }} as value,
         'STORES' as unit,
-        shops_ranked.count_judged as n,
+        {{ stores.of }} as n,
         null as lo,
         null as hi,
         null as missing_reason,
@@ -664,6 +652,7 @@ statements as (
             and leads.kpi = shops_ranked.kpi
             and shops_ranked.badness_rank = 1
     where shops_ranked.count_breached > 0 and shops_ranked.count_judged > 1
+    {%- endfor %}
 
     union all
 
@@ -799,7 +788,7 @@ left join scorecard as judged
         statements.as_of_date = judged.as_of_date
         and statements.store_code = judged.store_code
         and coalesce(statements.success_kpi, statements.kpi) = judged.kpi
-        and statements.statement_code not in ('WORST_SEGMENT', 'STORES_BREACHED')
+        and statements.statement_code not in ('WORST_SEGMENT', 'STORES_BREACHED', 'STORES_CERTAIN')
 left join treatments
     on
         statements.as_of_date = treatments.as_of_date

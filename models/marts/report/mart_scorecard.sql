@@ -66,6 +66,7 @@ scopes as (
 
     select
         compared_dates.as_of_date,
+        compared_dates.measured_on,
         'ALL' as store_code,
         kpis.kpi
     from compared_dates
@@ -75,6 +76,7 @@ scopes as (
 
     select
         compared_dates.as_of_date,
+        compared_dates.measured_on,
         measured.store_code,
         measured.kpi
     from measured
@@ -88,7 +90,8 @@ scopes as (
 ),
 
 -- the target of the store before that of all, that of the company's scope before the shipped one,
--- the later before the earlier; what adds up over stores has no target of all for one of them
+-- the later before the earlier, of those that held when it was measured; what adds up over stores
+-- has no target of all for one of them
 targets as (
 
     select  -- noqa: ST06
@@ -114,8 +117,8 @@ targets as (
     inner join given_targets
         on
             scopes.kpi = given_targets.kpi
-            and scopes.as_of_date >= given_targets.valid_from
-            and scopes.as_of_date < given_targets.valid_to
+            and scopes.measured_on >= given_targets.valid_from
+            and scopes.measured_on < given_targets.valid_to
             and given_targets.scope in ('default', '{{ var("param_scope") }}')
             and (given_targets.store_code = 'ALL' or scopes.store_code = given_targets.store_code)
     qualify row_number() over (
@@ -149,6 +152,7 @@ joined as (
         current_period.lo,
         current_period.hi,
         current_period.n,
+        current_period.value_method,
         targets.target,
         targets.floor,
         coalesce(current_period.wave_end_on, compared_dates.measured_on) as measured_on,
@@ -165,22 +169,23 @@ joined as (
             when kpis.source_mart = 'mart_service_recovery' then compared_dates.min_n_complaint
             else compared_dates.min_n
         end as least_n,
-        -- of a wave the wave before, else the month-end before; parts are compared with nothing
+        -- of a wave the wave before, else the month-end before; parts, and figures of two methods,
+        -- are compared with nothing
         case
             when kpis.window_code = 'WAVE' then current_period.wave_before_actual
-            when current_period.is_whole and previous_period.is_whole then previous_period.actual
+            else previous_period.actual
         end as previous,
         case
             when kpis.window_code = 'WAVE' then current_period.wave_before_lo
-            when current_period.is_whole and previous_period.is_whole then previous_period.lo
+            else previous_period.lo
         end as previous_lo,
         case
             when kpis.window_code = 'WAVE' then current_period.wave_before_hi
-            when current_period.is_whole and previous_period.is_whole then previous_period.hi
+            else previous_period.hi
         end as previous_hi,
         case
             when kpis.window_code = 'WAVE' then current_period.wave_before_n
-            when current_period.is_whole and previous_period.is_whole then previous_period.n
+            else previous_period.n
         end as previous_n
     from scopes
     inner join kpis on scopes.kpi = kpis.kpi
@@ -198,6 +203,10 @@ joined as (
             compared_dates.previous_on = previous_period.as_of_date
             and scopes.store_code = previous_period.store_code
             and scopes.kpi = previous_period.kpi
+            and current_period.is_whole
+            and previous_period.is_whole
+            and coalesce(current_period.value_method, '')
+            = coalesce(previous_period.value_method, '')
     left join targets
         on
             scopes.as_of_date = targets.as_of_date
@@ -275,6 +284,7 @@ select  -- noqa: ST06
     lo,
     hi,
     n,
+    value_method,
     source_mart,
     is_simulated,
 

@@ -120,6 +120,7 @@ class Teller:
             "kpi": self.kpi(said["kpi"]) if said["kpi"] else "",
             "store": named("store", self.store(said["store_code"])),
             "segment": self.segment(said),
+            "split": texts.SPLIT.get(said["kpi"], texts.BY_REASON)[self.language],
             "action": self.action(said),
             "of": "",
             "reason": self.word("REASON", said.get("missing_reason")),

@@ -171,12 +171,12 @@ SEGMENT_OF = {("LOYALTY_TYPE_SHARE", "NONE"): w("非忠诚", "not loyal")}
 SENTENCE: dict[str, Words] = {
     "KPI": w("{kpi}为 {value}{against}{before}。", "{kpi}: {value}{against}{before}."),
     "TIER_VALUE_SHARE": w(
-        "{segment}（{n} 人）带来全部价值的 {value}。",
-        "{n} {segment} bring {value} of all value.",
+        "{segment}（{n} 人）带来已知价值的 {value}。",
+        "{n} {segment} bring {value} of the value that is known.",
     ),
     "STAGE_SHARE": w(
-        "{value} 的客户处于“{segment}”阶段（{n} 人）。",
-        "{value} of customers ({n}) are in the stage “{segment}”.",
+        "{n} 名客户中，{value} 处于“{segment}”阶段。",
+        "Of {n} customers, {value} are in the stage “{segment}”.",
     ),
     "TIER_DOWNGRADED": w(
         "上一完整月，{n} 名{segment}中有 {value} 降级。",
@@ -210,8 +210,8 @@ SENTENCE: dict[str, Words] = {
         "In the last whole month {value} of {n} active customers were lost.",
     ),
     "VALUE_LOST": w(
-        "他们此前一年的价值合计 {value}（{n} 人）。",
-        "They had been worth {value} in the year before ({n} customers).",
+        "其中 {n} 人的价值已知，他们此前一年合计带来 {value}。",
+        "Of {n} of them the value is known: {value} in the year before.",
     ),
     "WON_BACK_SHARE": w(
         "月初已流失的 {n} 人中，{value} 在当月回流。",
@@ -254,13 +254,32 @@ SENTENCE: dict[str, Words] = {
         "{store}, {kpi}: {value}, {beyond} the limit of {floor}{against}.",
     ),
     "COMPANY_VALUE": w("全公司为 {value}。", "The whole company: {value}."),
-    "WORST_STORE": w("{of}最差的门店是{store}：{value}。", "{of}worst is {store}: {value}."),
+    "WORST_STORE": w(
+        "{of}最差的门店是{store}：{value}。", "{of}The worst store is {store}: {value}."
+    ),
     "STORES_BREACHED": w(
         "{of}{n} 家可判断的门店中，{value} 家突破警戒线。",
         "{of}{value} of {n} stores that can be judged are beyond the limit.",
     ),
-    "WORST_SEGMENT": w("{of}最差的是“{segment}”：{value}。", "{of}worst: {segment}, {value}."),
+    "STORES_CERTAIN": w(
+        "{of}其中 {value} 家可排除抽样波动（整个95%区间都在线外）。",
+        "{of}Of {value} of them the whole 95% interval is beyond it, so that it is not chance.",
+    ),
+    "WORST_SEGMENT": w(
+        "{of}按“{split}”看，最差的是“{segment}”：{value}。",
+        "{of}By {split}, the worst is {segment}: {value}.",
+    ),
     "TREATMENT": w("{action}。", "{action}."),
+}
+# what a KPI is divided by where its worst part is told; those of the service desk by reason
+BY_REASON = w("投诉原因", "reason")
+SPLIT = {
+    "RETENTION_KEY": w("客户层级", "tier"),
+    "RETENTION_ALL": w("客户层级", "tier"),
+    "CHURN": w("客户层级", "tier"),
+    "NPS": w("价值等级", "value class"),
+    "CSAT": w("价值等级", "value class"),
+    "SERVQUAL_GAP": w("服务质量维度", "dimension"),
 }
 PLAIN = w("{kpi}为 {value}{against}{before}。", "{kpi}: {value}{against}{before}.")
 AGAINST = w("，目标 {target}", ", target {target}")
