@@ -14,6 +14,7 @@ import pytest
 import readback
 from report.small import AS_OF, write
 
+from kehu.questions import read_questions
 from kehu.report import page, report, texts, words
 from kehu.report.figures import Answer, figure, written
 from kehu.report.picture import Column, both
@@ -92,6 +93,15 @@ def test_each_reason_has_words() -> None:
     fates = re.findall(r'"([A-Z_]+)"', "".join(re.findall(r".*(?:fates|_nothing\().*", churn)))
     assert {"HISTORY_TOO_SHORT", "NO_SCORES", "CHALLENGER_BETTER"} <= set(fates)
     assert (codes | set(fates)) - set(texts.REASON) == set()
+
+
+def test_lists_that_are_named_are_there() -> None:
+    """The treatment is shipped, and `kehu ask` has the question."""
+    with (ROOT / "seeds" / "treatment_matrix.csv").open(encoding="utf-8") as file:
+        shipped = {(row["kpi"], row["strategy_code"]) for row in csv.DictReader(file)}
+    questions = read_questions(ROOT)
+    for treatment, number in texts.LISTS.items():
+        assert treatment in shipped and "60 %" in questions[number].title
 
 
 def test_classes_are_called_alike_in_pictures_and_sentences() -> None:

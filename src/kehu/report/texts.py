@@ -433,7 +433,6 @@ LABEL: dict[str, Words] = {
     "simulated": w("模拟数据", "simulated"),
     "small": w("样本不足", "small sample"),
     "more_problems": w("其余问题", "The other problems"),
-    "data": w("数据与查询", "Data and query"),
     "table": w("数据表", "Data"),
     "sql": w("查询", "query"),
     "metric": w("指标", "Metric"),
@@ -450,11 +449,9 @@ LABEL: dict[str, Words] = {
     "rows_in": w("收到行数", "Rows in"),
     "accepted": w("接受", "Accepted"),
     "quarantined": w("隔离", "Quarantined"),
-    "refused": w("拒收", "Refused"),
     "kind": w("类别", "Kind"),
     "severity": w("级别", "Severity"),
     "rules": w("规则", "Rules"),
-    "passed": w("通过", "Passed"),
     "not_passed": w("未通过", "Not passed"),
     "failed_rows": w("涉及行数", "Rows or files concerned"),
     "late": w("缺数门店", "Stores late"),
@@ -471,7 +468,4 @@ LABEL: dict[str, Words] = {
     "now": w("当前", "now"),
     "problem": w("问题", "Problem"),
     "for_problem": w("针对问题", "for problem"),
-    "whole_company_picture": w(
-        "此图只有全公司数据。", "This picture exists for the whole company only."
-    ),
 }
