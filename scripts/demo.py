@@ -262,6 +262,8 @@ def print_places(home: Path, landing: Path) -> None:
             highlight=False,
         )
     shown = {
+        "page, in a browser": home / "published" / "index.html",
+        "report": home / "published" / "report.html",
         "published": home / "published" / "kehu.duckdb",
         "manifest": home / "published" / "manifest.json",
         "warehouse (private)": home / "warehouse.duckdb",
@@ -281,6 +283,8 @@ def print_places(home: Path, landing: Path) -> None:
         '.venv/bin/kehu query "select rfm_segment, count(*) as customers, '
         "sum(net_sales_365d) as net_sales from marts.mart_customer_value "
         f"where as_of_date = date '{LAST}' group by all order by net_sales desc\"",
+        ".venv/bin/kehu ask 9",
+        "make superset",
         "make airflow",
     ):
         console.print(f"  {escape(command)}", highlight=False, soft_wrap=True)

@@ -187,7 +187,9 @@ def main(
         highlight=False,
         soft_wrap=True,
     )
-    console.print("\nTry next:")
+    page = folder / "var" / "published" / "index.html"
+    console.print(f"\nLook, in a browser: {page}", highlight=False, soft_wrap=True)
+    console.print("Try next:")
     settings = f"KEHU_HOME={folder / 'var'} KEHU_LANDING={folder / 'landing'}"
     for command in ("kehu quarantine", "kehu status --batches", "kehu ask 7"):
         console.print(f"  {settings} .venv/bin/{command}", highlight=False, soft_wrap=True)
