@@ -38,7 +38,8 @@ abbr {{ text-decoration: underline dotted 1px; text-underline-offset: 3px; }}
 .tile.MET {{ border-left-color: #1f9d5b; }} .tile.BELOW_TARGET {{ border-left-color: #d9940b; }}
 .tile.BREACHED {{ border-left-color: #c62f27; }}
 .tile .name {{ font-size: 13px; color: var(--soft); line-height: 1.35; }}
-.tile .value {{ font-size: 23px; font-weight: 650; line-height: 1.3; }}
+.tile .value {{ font-size: 21px; font-weight: 650; line-height: 1.3; word-break: keep-all;
+  overflow-wrap: anywhere; }}
 .tile .value .none {{ font-size: 16px; font-weight: 400; }}
 .tile .more {{ font-size: 12.5px; color: var(--soft); line-height: 1.5; }}
 .problems {{ display: grid; gap: 10px; list-style: none; }}
@@ -55,6 +56,7 @@ th, td {{ text-align: left; padding: 5px 7px; border-bottom: 1px solid var(--lin
   vertical-align: top; }}
 th {{ color: var(--soft); font-weight: 600; }}
 td.n, th.n {{ text-align: right; }} td.n, time, .tag {{ white-space: nowrap; }}
+.tag.few {{ white-space: normal; }}
 figure {{ display: flow-root; background: var(--card); border: 1px solid var(--line); border-radius: 6px;
   padding: 12px 14px; min-width: 0; }}
 figure .canvas {{ overflow-x: auto; margin-top: 8px; }}

@@ -110,7 +110,7 @@ REASON = {
     "NO_RECEIPT": w("没有小票", "no receipt"),
     "NO_CASE": w("没有此类事项", "no such case"),
     "SMALL_SAMPLE": w("样本不足", "too few cases to judge"),
-    "PERIOD_NOT_COMPLETE": w("数据不满整个时段", "the data do not cover the whole period"),
+    "PERIOD_NOT_COMPLETE": w("数据不满整个时段", "data for a part of the period only"),
     "NO_RECENT_SURVEY": w("近期没有调查", "no recent survey"),
     "NO_DATA": w("没有数据", "no data"),
     "COMPLAINTS_COME_ONCE_A_NIGHT": w(
