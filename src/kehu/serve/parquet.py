@@ -1,12 +1,13 @@
 """A publication copied into a folder of Parquet, for tools that read files.
 
-    FOLDER/current -> publications/<id>                  swapped in one step
-    FOLDER/publications/<id>/manifest.json               what was written, with rows and bytes
-                             core/<table>.parquet
-                             marts/<table>/as_of_date=2017-12-31/data_0.parquet
-                             marts/<table>.parquet       where a mart has no as_of_date
+    FOLDER/.kehu.lock                                    says that the folder is ours
+    FOLDER/current -> publications/<id>.<copy>           swapped in one step
+    FOLDER/publications/<id>.<copy>/manifest.json        what was written, with rows and bytes
+                                    core/<table>.parquet
+                                    marts/<table>/as_of_date=2017-12-31/data_0.parquet
+                                    marts/<table>.parquet    where a mart has no as_of_date
 
-The publication that was shown before stays until the next one, for readers that are still in it.
+The copy that was shown before stays until the next one, for readers that are still in it.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import duckdb
 import pyarrow.parquet as pq
@@ -32,7 +35,8 @@ from kehu.serve.target import Listing, Options, Target
 from kehu.settings import Settings
 
 DATE = "as_of_date"
-CURRENT, KEPT, MANIFEST = "current", "publications", "manifest.json"
+CURRENT, KEPT, MANIFEST, LOCK = "current", "publications", "manifest.json", ".kehu.lock"
+OURS = re.compile(r"\.?\d{4}-\d\d-\d\d_")  # how each copy is named, with a dot while it is made
 
 
 def write(
@@ -45,20 +49,22 @@ def write(
 ) -> Listing:
     """Make the publication the one that the folder shows; a no-op where it is already."""
     folder = Path(target.path)
-    pointer = folder / CURRENT
-    if pointer.exists() and not pointer.is_symlink():
-        raise KehuError(f"{pointer} is there and was not made by Kehu; name another folder")
+    _require_ours(settings, folder)
     (folder / KEPT).mkdir(parents=True, exist_ok=True)
     with _locked(folder):
-        for left in (folder / KEPT).glob(".*"):
-            shutil.rmtree(left, ignore_errors=True)  # of a copy that was killed
-        before = _manifest(pointer)
-        if not options.force and _is_there(pointer, before, publication, options, tables):
-            assert before is not None
-            return Listing.model_validate(before["listing"] | {"was_there": True})
-        work = folder / KEPT / f".{publication.identity}"
-        work.mkdir()
+        before = _shown(folder)
+        _clear(folder, before)
+        manifest = _manifest(folder / CURRENT)
+        if not options.force and _is_there(
+            folder / CURRENT, manifest, publication, options, tables
+        ):
+            assert manifest is not None
+            return Listing.model_validate(manifest["listing"] | {"was_there": True})
+        # a name that no copy had before: whoever reads an earlier copy of it goes on reading
+        final = folder / KEPT / f"{publication.identity}.{uuid4().hex[:8]}"
+        work = final.with_name(f".{final.name}")
         try:
+            work.mkdir()
             listing = Listing(
                 target=target.name,
                 kind=target.kind,
@@ -73,19 +79,65 @@ def write(
             listing.size = sum(f["bytes"] for f in files)
             text = json.dumps(_told(publication, listing, files), ensure_ascii=False, indent=1)
             write_atomically(work / MANIFEST, text)
-            final = folder / KEPT / publication.identity
-            if final.exists():  # --force: under another name, so that nobody reads half of it
-                os.replace(final, folder / KEPT / f".{publication.identity}.before")
             os.replace(work, final)
+            _sync(folder / KEPT)
+            _point(folder, final.name)
         except BaseException:
-            shutil.rmtree(work, ignore_errors=True)
+            with suppress(OSError):  # half a copy would keep a full disk full
+                _clear(folder, before, _shown(folder))
             raise
-        _point(folder, publication.identity)
-        keep = {publication.identity, before["publication"] if before else ""}
-        for path in (folder / KEPT).iterdir():
-            if path.name not in keep:
-                shutil.rmtree(path, ignore_errors=True)
+        _clear(folder, before, final)
     return listing
+
+
+def _require_ours(settings: Settings, folder: Path) -> None:
+    """KehuError where Kehu would write among its own publications, or among what others made."""
+    for place in (folder, (folder / KEPT).resolve()):
+        if _lies_in(place, settings.home):
+            raise KehuError(
+                f"{folder}: {settings.home} is Kehu's own folder, and a copy for other tools has no "
+                "place in it; name a folder of its own, such as ./bi"
+            )
+    current, kept = folder / CURRENT, folder / KEPT
+    if (folder / LOCK).exists():
+        strange = [current] if current.exists() and not current.is_symlink() else []
+    else:  # nothing of ours was ever here
+        strange = [p for p in (current, folder / settings.warehouse.name) if _is_taken(p)]
+        if _is_taken(kept) and not (kept.is_dir() and not any(kept.iterdir())):
+            strange.append(kept)
+    if strange:
+        raise KehuError(
+            f"{strange[0]} is there and was not made by Kehu's copying; name another folder"
+        )
+
+
+def _lies_in(path: Path, home: Path) -> bool:
+    """Whether it is the home or below it, by whatever name it is reached."""
+    return home.exists() and any(
+        each.exists() and each.samefile(home) for each in (path, *path.parents)
+    )
+
+
+def _is_taken(path: Path) -> bool:
+    return path.exists() or path.is_symlink()
+
+
+def _shown(folder: Path) -> Path | None:
+    """The copy that `current` points to."""
+    pointer = folder / CURRENT
+    return folder / KEPT / Path(os.readlink(pointer)).name if pointer.is_symlink() else None
+
+
+def _clear(folder: Path, *keep: Path | None) -> None:
+    """Take away earlier copies but these, and what killed ones left; nothing that others put there."""
+    for path in (folder / KEPT).iterdir():
+        if path in keep or path.is_symlink() or not path.is_dir():
+            continue
+        if OURS.match(path.name) and (path.name.startswith(".") or _manifest(path) is not None):
+            shutil.rmtree(path, ignore_errors=True)
+    for path in folder.glob(f".{CURRENT}.*"):
+        if path.is_symlink():
+            path.unlink(missing_ok=True)
 
 
 def write_files(
@@ -145,12 +197,13 @@ def _told(
     }
 
 
-def _manifest(pointer: Path) -> dict[str, Any] | None:
+def _manifest(folder: Path) -> dict[str, Any] | None:
+    """What a copy says of itself; None where it is none of ours."""
     try:
-        found: dict[str, Any] = json.loads((pointer / MANIFEST).read_text())
+        found = json.loads((folder / MANIFEST).read_text())
     except (OSError, ValueError):
         return None
-    return found
+    return found if isinstance(found, dict) and "listing" in found else None
 
 
 def _is_there(
@@ -173,7 +226,7 @@ def _is_there(
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Be the only one that publishes into the folder."""
-    with (folder / ".kehu.lock").open("a") as file:
+    with (folder / LOCK).open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -183,10 +236,10 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _point(folder: Path, identity: str) -> None:
+def _point(folder: Path, name: str) -> None:
     temporary = folder / f".{CURRENT}.{os.getpid()}"
     temporary.unlink(missing_ok=True)
-    temporary.symlink_to(Path(KEPT) / identity)
+    temporary.symlink_to(Path(KEPT) / name)
     os.replace(temporary, folder / CURRENT)
     _sync(folder)
 
