@@ -10,7 +10,7 @@ import typer
 from kehu import night
 from kehu.console import out
 from kehu.errors import KehuError
-from kehu.serve.target import Listing, Options, all_kept, configured, read_target
+from kehu.serve.target import Listing, Options, all_kept, configured, read_target, told_name
 from kehu.settings import Settings
 
 To = Annotated[
@@ -75,7 +75,7 @@ def print_targets(settings: Settings, manifest: dict[str, Any] | None) -> None:
         try:
             name = read_target(text).name
         except KehuError:
-            name = text.partition("://")[0] if "://" in text else text
+            name = told_name(text)
         known.setdefault(name, Listing(target=name, kind=""))
     for name, listing in known.items():
         state = "nothing yet"

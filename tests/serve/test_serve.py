@@ -19,7 +19,7 @@ from kehu import alert, cli, night, publish, serve_cli
 from kehu.cli import app
 from kehu.errors import KehuError, TargetFailed
 from kehu.journal import read_journal
-from kehu.serve.target import read_target
+from kehu.serve.target import configured, read_target
 
 NOWHERE = "postgresql://kehu:geheim@127.0.0.1:1/bi"
 
@@ -38,6 +38,12 @@ def kehu(home: Home, monkeypatch: pytest.MonkeyPatch) -> Any:
         return str(result.output)
 
     return run
+
+
+def shown(folder: Path) -> str:
+    """The publication of which a folder shows the copy."""
+    told = json.loads((folder / "current" / "manifest.json").read_text())
+    return str(told["publication"])
 
 
 def test_by_hand_once_or_several_at_once(
@@ -77,11 +83,11 @@ def test_targets_of_the_settings_follow_every_publication(
     monkeypatch.setenv("KEHU_PUBLISH_TO", str(folder))
     home.publish(date(2024, 3, 1))
     assert "in " in kehu("publish")  # lifts a rollback; targets too
-    assert (folder / "current").resolve().name != first
+    assert shown(folder) != first
     kehu("rollback")
-    assert (folder / "current").resolve().name == first
+    assert shown(folder) == first
     kehu("publish")
-    assert (folder / "current").resolve().name == publish.publications(home.settings)[-1]
+    assert shown(folder) == publish.publications(home.settings)[-1]
 
 
 def test_a_target_that_fails_is_told_once_a_night_and_without_its_password(
@@ -151,6 +157,52 @@ def test_what_can_be_a_target(home: Home, kehu: Any, monkeypatch: pytest.MonkeyP
     assert read_target("./bi").kind == "folder" and read_target("/srv/bi").path == "/srv/bi"
     (home.path / "published").unlink()
     assert "nothing is published yet" in kehu("publish", "--to", "./x", code=1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql:/kehu:geheim@host/bi",
+        "kehu:geheim@host/bi",
+        "postgres//kehu:geheim@host/bi",
+        "/kehu:geheim@host/bi",
+        "./kehu:geheim",
+        "kehu:geheim://host/bi",
+        "postgresql://kehu:a@geheim@host/bi",
+        "postgresql://kehu:geheim/@host/bi",
+    ],
+)
+def test_an_address_with_a_slip_in_it_becomes_no_folder_and_is_not_shown(
+    home: Home, kehu: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    kehu("publish", "--to", text, code=69)  # which looks for the password in what is printed
+    monkeypatch.setenv("KEHU_PUBLISH_TO", text)
+    kehu("publish", code=69)
+    kehu("status")
+    assert list((tmp_path / "here").iterdir()) == []
+    for path in home.path.rglob("*.json*"):
+        assert "geheim" not in path.read_text()
+
+
+def test_a_folder_looks_like_one(home: Home, kehu: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for text in ("bi-prod", "srv/bi", "."):
+        said = kehu("publish", "--to", text, code=69)
+        assert f"{text}: is no target" in said and "a folder with /, ./, ../ or ~" in said
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert read_target("~/bi").path == "/home/somebody/bi"
+    assert read_target("../bi").kind == "folder"
+    with pytest.raises(KehuError, match="no such home directory"):
+        read_target("~nobody-of-this-name/bi")
+
+
+def test_a_comma_may_stand_in_a_password(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = "postgresql://kehu:1,ge, heim,5@host/bi"
+    monkeypatch.setenv("KEHU_PUBLISH_TO", f"bi, {address}, ./bi,{NOWHERE},")
+    assert configured(home.settings) == ["bi", address, "./bi", NOWHERE]
+    monkeypatch.setenv("KEHU_PUBLISH_TO", "bi,kehu:geheim@host/bi,/srv/bi")
+    assert configured(home.settings) == ["bi", "kehu:geheim@host/bi", "/srv/bi"]
 
 
 def test_no_column_of_personal_data_can_be_served(home: Home, pg: Server) -> None:

@@ -44,7 +44,7 @@ def serve(
         try:
             target = targets.read_target(text)
         except KehuError as error:
-            name = text.partition("://")[0] if "://" in text else text
+            name = targets.told_name(text)
             report["failed"][name] = str(error)
             causes.append(_cause(name, error))
             continue

@@ -18,6 +18,10 @@ from kehu.files import write_atomically
 from kehu.settings import Settings
 
 WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
+# what is given as a folder must look like one: a URL with a slip in it would be one too
+FOLDER = re.compile(r"(/|\./|\.\./|~)[^@:]*")
+HIDDEN = "(not shown, it may hold a password)"
 PREFIX = re.compile(r"[a-z_][a-z0-9_]{0,20}|")
 
 
@@ -84,27 +88,59 @@ class Listing(BaseModel):
 
 
 def read_target(text: str) -> Target:
-    """What `--to` and KEHU_PUBLISH_TO name: a URL, the name of a connection, a folder."""
+    """What `--to` and KEHU_PUBLISH_TO name: a URL, the name of a connection, a folder.
+
+    KehuError where it is none of them. Neither it nor a target shows what may be a password: a URL
+    with a slip in it is no folder, and is not repeated.
+    """
     text = text.strip()
-    scheme = text.partition("://")[0].lower() if "://" in text else ""
-    if scheme and scheme.partition("+")[0] not in POSTGRESQL:
-        raise KehuError(
-            f"{scheme}://: Kehu publishes to PostgreSQL (postgresql://…) or to a folder (./bi)"
-        )
-    try:
-        if scheme:
-            database = _postgresql(database_at(text), scheme)
-            return Target(_shown(database), "postgresql", database)
-        if WORD.fullmatch(text):
-            database = _postgresql(find_database(text), text)
-            return Target(text, "postgresql", database)
-    except SourceFailed as error:
-        hint = "" if scheme else f"; a folder is written with a slash: ./{text}"
-        raise TargetFailed(f"{error}{hint}") from None
     if not text:
         raise KehuError("a target is a connection, a postgresql:// URL or a ./folder")
-    folder = Path(text).expanduser().resolve()
+    if "://" in text:
+        scheme = _scheme(text)
+        if scheme.partition("+")[0] not in POSTGRESQL:
+            raise KehuError(
+                f"{scheme}://: Kehu publishes to PostgreSQL (postgresql://…) or to a folder (./bi)"
+            )
+        try:
+            database = _postgresql(database_at(text), scheme)
+        except SourceFailed as error:
+            raise TargetFailed(f"{error}") from None
+        if "@" in (database.url.host or ""):  # of a password, the rest of which would be shown
+            raise TargetFailed(
+                "the address: there is more than one @ in it; in user and password it is written "
+                "as %40"
+            )
+        return Target(_shown(database), "postgresql", database)
+    if WORD.fullmatch(text):
+        try:
+            return Target(text, "postgresql", _postgresql(find_database(text), text))
+        except SourceFailed as error:
+            hint = f"; a folder is written with a slash: ./{text}"
+            raise TargetFailed(f"{error}{hint}") from None
+    if not FOLDER.fullmatch(text):
+        raise KehuError(
+            f"{told_name(text)}: is no target. A connection is named with letters, digits and _, an "
+            "address begins with postgresql://, and a folder with /, ./, ../ or ~, and has no @ and "
+            "no : in it"
+        )
+    try:
+        folder = Path(text).expanduser().resolve()
+    except RuntimeError:
+        raise KehuError(f"{text}: there is no such home directory; write the whole path") from None
     return Target(str(folder), "folder", path=str(folder))
+
+
+def told_name(text: str) -> str:
+    """A target that is not understood, by a name that may be shown."""
+    if "://" in text:
+        return f"{_scheme(text)}://"
+    return HIDDEN if re.search("[@:]", text) else text
+
+
+def _scheme(text: str) -> str:
+    scheme = text.partition("://")[0].lower()
+    return scheme if SCHEME.fullmatch(scheme) else "…"
 
 
 def _postgresql(database: Database, given: str) -> Database:
@@ -126,7 +162,13 @@ def _shown(database: Database) -> str:
 
 def configured(settings: Settings) -> list[str]:
     """The targets of the settings as they are written there; they may hold a password."""
-    texts = settings.publish_to.get_secret_value().split(",")
+    texts: list[str] = []
+    for text in settings.publish_to.get_secret_value().split(","):
+        begun = [i for i, each in enumerate(texts) if "://" in each and "@" not in each]
+        if "@" in text and "://" not in text and begun:  # the comma was part of a password
+            texts[begun[-1] :] = [",".join([*texts[begun[-1] :], text])]
+        else:
+            texts.append(text)
     return [text.strip() for text in texts if text.strip()]
 
 
