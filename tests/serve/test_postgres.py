@@ -14,6 +14,7 @@ from typing import Any
 
 import duckdb
 import psycopg2
+import pyarrow as pa
 import pytest
 from serve.homes import Home
 from serve.servers import Server
@@ -363,6 +364,59 @@ def test_a_backend_that_is_ended_in_the_middle_changes_nothing(
     assert schemas(pg) == {"core", "marts"}
 
 
+@pytest.mark.parametrize("is_done", [False, True])
+def test_a_connection_lost_at_the_commit_leaves_it_open_which_one_is_read(
+    home: Home, pg: Server, monkeypatch: pytest.MonkeyPatch, is_done: bool
+) -> None:
+    copy(home, pg)
+    home.publish()
+    run, replace, replaced = postgres.Session.run, postgres._Copy._replace, []
+
+    def lost(self: postgres.Session, statement: str) -> None:
+        if statement == "commit" and replaced:
+            pid = self.value("select pg_backend_pid()")
+            if is_done:
+                run(self, statement)
+            pg.run(f"select pg_terminate_backend({pid})")
+            while pg.value(f"select count(*) from pg_stat_activity where pid = {pid}"):
+                time.sleep(0.05)
+        run(self, statement)
+
+    def noted(self: postgres._Copy, views: list[tuple[str, str, str]]) -> None:
+        replace(self, views)
+        replaced.append(True)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(postgres.Session, "run", lost)
+        patched.setattr(postgres._Copy, "_replace", noted)
+        with pytest.raises(TargetFailed) as caught:
+            copy(home, pg)
+    assert "the connection was lost" in str(caught.value)
+    assert "readers see the old or the new publication, whole. Run again" in str(caught.value)
+    assert generations(pg) == {2 if is_done else 1}
+    assert copy(home, pg).was_there == is_done
+    assert generations(pg) == {2}
+
+
+def test_what_the_driver_does_not_send_is_no_lost_connection(
+    home: Home, pg: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy(home, pg)
+    home.publish()
+    ingest = postgres.Session.ingest
+
+    def odd(self: postgres.Session, schema: str, table: str, stream: Any) -> None:
+        kind = pa.dense_union([pa.field("a", pa.int32())])
+        empty = pa.RecordBatchReader.from_batches(pa.schema([("x", kind)]), [])
+        ingest(self, schema, table, empty)
+
+    monkeypatch.setattr(postgres.Session, "ingest", odd)
+    with pytest.raises(TargetFailed, match="Nothing changed for readers") as caught:
+        copy(home, pg)
+    assert "lost" not in str(caught.value)
+    assert generations(pg) == {1}
+
+
 def test_a_count_that_differs_changes_nothing_and_leaves_nothing(home: Home, pg: Server) -> None:
     copy(home, pg)
     home.publish()
@@ -507,6 +561,69 @@ def test_a_reader_who_does_not_end_is_named_and_nothing_changes(home: Home, pg: 
     assert schemas(pg) == {"core", "marts"}
 
 
+def test_the_wait_begins_when_the_copy_is_made(
+    home: Home, pg: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy that takes longer than KEHU_PUBLISH_WAIT still waits for a reader who ends in time."""
+    copy(home, pg)
+    home.publish()
+    stage, swap = postgres._Copy.stage, postgres._Copy.swap
+    reader = pg.connect("bi")
+    reader.set_session(isolation_level="REPEATABLE READ")
+    reader.cursor().execute("select count(*) from marts.mart_churn")
+
+    def slow(self: postgres._Copy, connection: duckdb.DuckDBPyConnection) -> None:
+        stage(self, connection)
+        time.sleep(4)
+
+    def beside_a_reader(self: postgres._Copy) -> None:
+        ending = threading.Timer(1, reader.commit)
+        ending.start()
+        swap(self)
+        ending.join()
+
+    monkeypatch.setattr(postgres._Copy, "stage", slow)
+    monkeypatch.setattr(postgres._Copy, "swap", beside_a_reader)
+    listing = copy(home, pg, wait=4.0)
+    reader.close()
+    assert generations(pg) == {2} and 0.5 < listing.waited < 4.5
+
+
+def test_who_holds_it_up_is_asked_for_without_haste(
+    home: Home, pg: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy(home, pg)
+    home.publish()
+    reader = pg.connect("bi")
+    reader.set_session(isolation_level="REPEATABLE READ")
+    reader.cursor().execute("select 1")
+    inner, seen = postgres._Copy._held_up, []
+
+    def held_up(self: postgres._Copy) -> TargetFailed:
+        seen.append(self.session.value("select current_setting('statement_timeout')"))
+        return inner(self)
+
+    monkeypatch.setattr(postgres._Copy, "_held_up", held_up)
+    with pytest.raises(TargetFailed, match=rf"server process {reader.info.backend_pid}, bi"):
+        copy(home, pg, wait=0.5)
+    assert seen == ["0"]
+    reader.close()
+
+
+def test_once_it_holds_the_tables_the_swap_may_take_its_time(home: Home, pg: Server) -> None:
+    """A slow disk drops tables slowly; giving up then would be giving up for ever."""
+    copy(home, pg)
+    home.publish()
+    pg.run(
+        "create function public.slow() returns event_trigger language plpgsql as "
+        "$$ begin perform pg_catalog.pg_sleep(1); end $$",
+        "create event trigger slow on ddl_command_start when tag in ('DROP TABLE') "
+        "execute function public.slow()",
+    )
+    copy(home, pg, wait=3.0)
+    assert generations(pg) == {2}
+
+
 def test_views_of_others_go_on_over_the_new_tables(home: Home, pg: Server) -> None:
     copy(home, pg)
     pg.run(
@@ -611,6 +728,47 @@ def test_rights_that_somebody_was_given_are_kept(home: Home, pg: Server) -> None
             pg.rows("select * from marts.mart_customer_value", "tableau")
     finally:
         pg.run("drop owned by tableau", "drop role tableau")
+
+
+def test_rights_to_columns_are_kept(home: Home, pg: Server) -> None:
+    copy(home, pg)
+    pg.run("create role tableau login")
+    try:
+        pg.run(
+            "grant usage on schema marts to tableau",
+            "grant select (customer_id, visits) on marts.mart_churn to tableau",
+        )
+        for generation in (2, 3):
+            home.publish()
+            copy(home, pg)
+            seen = pg.rows("select distinct visits from marts.mart_churn", "tableau")
+            assert seen == [(generation,)]
+            with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+                pg.rows("select churn_status from marts.mart_churn", "tableau")
+    finally:
+        pg.run("drop owned by tableau", "drop role tableau")
+
+
+def test_a_role_that_is_replaced_reads_no_more(home: Home, pg: Server) -> None:
+    pg.run("create role tableau login")
+    try:
+        copy(home, pg)
+        pg.run(
+            "grant usage on schema marts to tableau", "grant select on marts.mart_churn to tableau"
+        )
+        listing = copy(home, pg, role="viewer")
+        assert listing.notes == ["kehu_reader may not read it any more"]
+        assert pg.value("select has_table_privilege('viewer', 'marts.mart_churn', 'select')")
+        for table in ("marts.mart_churn", "core.dim_customer"):
+            with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+                pg.rows(f"select * from {table}", "bi")
+        assert copy(home, pg, role="").notes == ["viewer may not read it any more"]
+        assert not pg.value("select has_schema_privilege('viewer', 'marts', 'usage')")
+        assert pg.value("select max(visits) from marts.mart_churn", "tableau") == 1
+        assert copy(home, pg).notes == []
+        assert generations(pg, "bi") == {1}
+    finally:
+        pg.run("drop owned by tableau", "drop role tableau", "drop role if exists viewer")
 
 
 def test_a_target_shows_no_password(pg: Server) -> None:

@@ -186,7 +186,10 @@ def test_an_address_with_a_slip_in_it_becomes_no_folder_and_is_not_shown(
         assert "geheim" not in path.read_text()
 
 
-def test_a_folder_looks_like_one(home: Home, kehu: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_looks_like_one(
+    home: Home, kehu: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     for text in ("bi-prod", "srv/bi", "."):
         said = kehu("publish", "--to", text, code=69)
         assert f"{text}: is no target" in said and "a folder with /, ./, ../ or ~" in said

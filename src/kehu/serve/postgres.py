@@ -117,6 +117,7 @@ class Session:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self._cursor = connection.cursor()
+        self.is_in_doubt = False  # a commit was sent and not answered
 
     def run(self, statement: str) -> None:
         """Execute one statement that gives no rows."""
@@ -147,7 +148,17 @@ class Session:
             with suppress(manager.Error):
                 self.run("rollback")
             raise
+        self.is_in_doubt = True
         self.run("commit")
+        self.is_in_doubt = False
+
+    def is_open(self) -> bool:
+        """Whether the server still answers, an error also being an answer."""
+        try:
+            self.run("select 1")
+        except manager.Error as error:
+            return bool(error.sqlstate) and not _is_end(error)
+        return True
 
     def close(self) -> None:
         """Also where the connection is gone."""
@@ -222,7 +233,7 @@ def _session(target: Target, database: Database) -> Iterator[Session]:
             session.run(f"set {setting}")
         yield session
     except manager.Error as error:
-        raise TargetFailed(f"{target.name}: {_told(error, database)}") from None
+        raise TargetFailed(f"{target.name}: {_told(error, database, session)}") from None
     except (pa.ArrowException, UnicodeError) as error:
         raise TargetFailed(f"{target.name}: {database.told(error)}; nothing changed") from None
     finally:
@@ -238,11 +249,21 @@ _REMEDIES = {
 }
 
 
-def _told(error: manager.Error, database: Database) -> str:
+def _is_end(error: manager.Error) -> bool:
+    """Whether the server says that the connection ends."""
+    return (error.sqlstate or "").startswith(("08", "57P"))
+
+
+def _told(error: manager.Error, database: Database, session: Session) -> str:
     state = error.sqlstate or ""
     said = _said(error, database)
-    if not state or state.startswith(("08", "57P")):
-        return f"the connection was lost ({said}); readers see what they saw before. Run again"
+    if _is_end(error) or (not state and not session.is_open()):
+        see = (
+            "the old or the new publication, whole"
+            if session.is_in_doubt
+            else "what they saw before"
+        )
+        return f"the connection was lost ({said}); readers see {see}. Run again"
     remedy = f"; {_REMEDIES[state]}" if state in _REMEDIES else ""
     return f"{said}{remedy}. Nothing changed for readers"
 
@@ -274,7 +295,8 @@ class _Copy:
         self.notes: list[str] = []
         self.copied_at: Any = None
         self.waited = 0.0
-        self.deadline = time.monotonic() + options.wait
+        self.deadline = 0.0
+        self.role_before = ""
 
     def shown(self, schema: str, suffix: str = "") -> str:
         """The name of a schema in the database."""
@@ -351,6 +373,10 @@ class _Copy:
                     "it is. Take another database, or other names: --prefix kehu_"
                 )
         self._views()
+        if self._is_complete():
+            marts = quoted(self.shown("marts"))
+            shown = session.rows(f"select reader_role from {marts}.{GATE}")
+            self.role_before = shown[0][0] if shown else ""
 
     def _has_role(self) -> bool:
         query = f"select count(*) from pg_roles where rolname = {literal(self.options.role)}"
@@ -580,6 +606,7 @@ class _Copy:
 
     def swap(self) -> None:
         """Show the new schemas instead of the old ones, in one transaction."""
+        self.deadline = time.monotonic() + self.options.wait
         attempt, began = 0, time.monotonic()
         self._wait_for_snapshots()
         while not self._swapped(GATE_SECONDS[min(attempt, len(GATE_SECONDS) - 1)]):
@@ -588,6 +615,8 @@ class _Copy:
             time.sleep(PAUSE_SECONDS[min(attempt, len(PAUSE_SECONDS) - 1)])
             attempt += 1
         self.waited = round(time.monotonic() - began, 2)
+        if self.role_before not in ("", self.options.role):
+            self.notes.append(f"{self.role_before} may not read it any more")
 
     def _wait_for_snapshots(self) -> None:
         """Let transactions end that began before the copy: to them its tables would look empty.
@@ -600,6 +629,8 @@ class _Copy:
         try:
             session.run(f"create unique index concurrently on {table} (publication)")
         except manager.Error as error:
+            with suppress(manager.Error):  # what is said and cleared away now may take its time
+                session.run("set statement_timeout = 0")
             if error.sqlstate != "57014":
                 raise
             raise self._held_up() from None
@@ -630,25 +661,39 @@ class _Copy:
                 session.run(f"create role {quoted(role)} nologin")
             session.run(f"grant usage on schema {', '.join(news)} to {quoted(role)}")
             session.run(f"grant select on all tables in schema {', '.join(news)} to {quoted(role)}")
-        for schema, grantee in session.rows(
-            f"""select n.nspname::text,
-                case a.grantee when 0 then 'public' else a.grantee::regrole::text end
+        # whoever was named before and is not now has no say any more
+        others = "a.grantee <> {owner} and a.grantee not in (select oid from pg_roles where rolname = {role})"
+        gone = literal(self.role_before if self.role_before != role else "")
+        grantee = "case a.grantee when 0 then 'public' else a.grantee::regrole::text end"
+        news_there = (
+            f"to_regclass(quote_ident(n.nspname || '{NEW}') || '.' || quote_ident(c.relname))"
+        )
+        for schema, whom in session.rows(
+            f"""select n.nspname::text, {grantee}
             from pg_namespace as n, aclexplode(n.nspacl) as a
             where n.nspname in ({self._in(self.schemas)}) and a.privilege_type = 'USAGE'
-                and a.grantee <> n.nspowner"""
+                and {others.format(owner="n.nspowner", role=gone)}"""
         ):
-            session.run(f"grant usage on schema {quoted(schema + NEW)} to {grantee}")
-        for schema, table, grantee in session.rows(
-            f"""select n.nspname::text, c.relname::text,
-                case a.grantee when 0 then 'public' else a.grantee::regrole::text end
+            session.run(f"grant usage on schema {quoted(schema + NEW)} to {whom}")
+        for schema, table, whom in session.rows(
+            f"""select n.nspname::text, c.relname::text, {grantee}
             from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
             cross join aclexplode(c.relacl) as a
             where n.nspname in ({self._in(self.schemas)}) and a.privilege_type = 'SELECT'
-                and a.grantee <> c.relowner
-                and to_regclass(quote_ident(n.nspname || '{NEW}') || '.' || quote_ident(c.relname))
-                    is not null"""
+                and {others.format(owner="c.relowner", role=gone)} and {news_there} is not null"""
         ):
-            session.run(f"grant select on {quoted(schema + NEW)}.{quoted(table)} to {grantee}")
+            session.run(f"grant select on {quoted(schema + NEW)}.{quoted(table)} to {whom}")
+        for schema, table, column, whom in session.rows(
+            f"""select n.nspname::text, c.relname::text, o.attname::text, {grantee}
+            from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+            join pg_attribute as o on o.attrelid = c.oid and not o.attisdropped
+            join pg_attribute as m on m.attrelid = {news_there} and m.attname = o.attname
+            cross join aclexplode(o.attacl) as a
+            where n.nspname in ({self._in(self.schemas)}) and a.privilege_type = 'SELECT'
+                and {others.format(owner="c.relowner", role=gone)}"""
+        ):
+            name = f"{quoted(schema + NEW)}.{quoted(table)}"
+            session.run(f"grant select ({quoted(column)}) on {name} to {whom}")
 
     def _tables_of(self, schemas: list[str]) -> list[str]:
         """The tables of schemas, the gate first."""
@@ -680,6 +725,7 @@ class _Copy:
         session.run(f"set local statement_timeout = {short}")
         if old[1:]:
             session.run(f"lock table {', '.join(old[1:])} in access exclusive mode")
+        session.run("set local statement_timeout = 0")  # what comes now waits for nobody
 
     def _replace(self, views: list[tuple[str, str, str]]) -> None:
         session = self.session
