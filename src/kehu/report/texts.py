@@ -118,7 +118,7 @@ REASON = {
         "complaints come once a night, so no delay can be told",
     ),
     "LAUNCH_DATES_NOT_KNOWN": w("商品上市日期不全", "dates of launch are not complete"),
-    "VALUE_OF_MOST_NOT_KNOWN": w("多数客户的价值未知", "the value of most customers is not known"),
+    "VALUE_OF_MOST_NOT_KNOWN": w("价值已知的客户太少", "too few customers whose value is known"),
     "NO_SALES": w("没有销售", "no sales"),
     "TOLD_BY_NIGHT_IN_MART_FRESHNESS": w(
         "逐晚记录，见看板“昨夜数据”", "told night by night: see “Last night's data” on the page"
