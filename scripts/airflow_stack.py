@@ -14,8 +14,6 @@ No triggerer: no task defers.
 import json
 import os
 import secrets
-import signal
-import socket
 import subprocess
 import sys
 import time
@@ -28,9 +26,12 @@ from zoneinfo import ZoneInfo
 import httpx
 import psutil
 import typer
-from rich.console import Console
 
-PROJECT = Path(__file__).resolve().parents[1]
+sys.path.append(str(Path(__file__).resolve().parent))
+
+import stack as shared
+from stack import PROJECT, Home, console
+
 DAGS = ("kehu_masters", "kehu_transactions", "kehu_surveys", "kehu_complaints", "kehu_publish")
 COMPONENTS = {
     "api-server": ["api-server", "--host", "127.0.0.1", "--workers", "1"],
@@ -47,34 +48,21 @@ Pool.create_or_update_pool("duckdb_writer", 1, "One writer at a time", False)
 """
 
 app = typer.Typer(add_completion=False, help=__doc__)
-console = Console(highlight=False)
-Home = Annotated[Path | None, typer.Option(help="KEHU_HOME, if not set in the environment")]
 
 
-class Stack:
-    """The services of one KEHU_HOME; what must outlive a command is in stack/state.json."""
+class Stack(shared.Stack):
+    """Airflow's services and PostgreSQL."""
 
-    def __init__(self, home: Path | None) -> None:
-        self.home = (home or Path(os.environ.get("KEHU_HOME", "var"))).resolve()
-        self.folder = self.home / "stack"
-        self.file = self.folder / "state.json"
-        self.state: dict[str, Any] = json.loads(self.file.read_text()) if self.file.exists() else {}
+    FOLDER = "stack"
 
-    @property
-    def url(self) -> str:
-        """Where the api-server answers."""
-        return f"http://127.0.0.1:{self.state.get('port')}"
+    def log(self, name: str) -> Path:
+        """Where a service writes what it does."""
+        return self.folder / "logs" / f"{name}.log"
 
     @property
     def timezone(self) -> str:
         """The company's timezone."""
         return os.environ.get("KEHU_TIMEZONE") or self.state.get("timezone") or "Asia/Shanghai"
-
-    def save(self) -> None:
-        """Write the state, readable by the owner alone: it holds secrets."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with open(os.open(self.file, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(self.state, file, indent=1)
 
     def settle(self, port: int | None) -> None:
         """Fill in what a first start decides: secrets, login, first night; and the port."""
@@ -83,7 +71,7 @@ class Stack:
         self.state["timezone"] = self.timezone
         today = datetime.now(ZoneInfo(self.timezone)).date().isoformat()
         self.state.setdefault("first_night", today)
-        self.state["port"] = port or free_port()
+        self.state["port"] = port or shared.free_port()
         self.save()
         passwords = self.folder / "passwords.json"
         passwords.touch(mode=0o600)
@@ -136,20 +124,11 @@ class Stack:
     def processes(self) -> list[psutil.Process]:
         """Return the living processes that this stack has started, PostgreSQL aside.
 
-        A service is known by its pid and start time, its offspring by descent, session or the mark
-        in their environment (which a process that sets its title may have overwritten).
+        The offspring of a service is known by descent, session or the mark in its environment (which a
+        process that sets its title may have overwritten).
         """
-        mine: dict[int, psutil.Process] = {}
-        sessions = set()
-        for pid, created in self.state.get("services", {}).values():
-            try:
-                process = psutil.Process(pid)
-                if process.create_time() != created:
-                    continue
-                mine |= {each.pid: each for each in [process, *process.children(recursive=True)]}
-            except psutil.NoSuchProcess:
-                pass
-            sessions.add(pid)
+        mine = {each.pid: each for each in super().processes()}
+        sessions = self.services().keys()
         for process in psutil.process_iter():
             try:
                 marked = process.environ().get(MARK) == str(self.folder)
@@ -158,7 +137,7 @@ class Stack:
             except (psutil.Error, OSError):
                 continue
         mine.pop(os.getpid(), None)
-        return [each for each in mine.values() if is_alive(each)]
+        return [each for each in mine.values() if shared.is_alive(each)]
 
     def postmaster(self) -> psutil.Process | None:
         """Return the process of the PostgreSQL server if it runs."""
@@ -177,8 +156,8 @@ class Stack:
         self.settle(port)
         with console.status("PostgreSQL starts …"):
             environment = self.environment(self.database().get_uri())
-        logs = self.folder / "logs"
-        logs.mkdir(parents=True, exist_ok=True)
+        log = self.log("migrate")
+        log.parent.mkdir(parents=True, exist_ok=True)
         with console.status("Airflow's database is prepared …"):
             done = subprocess.run(
                 [sys.executable, "-c", PREPARE, "old" if self.state.get("migrated") else "new"],
@@ -189,37 +168,24 @@ class Stack:
                 text=True,
                 check=False,
             )
-        (logs / "migrate.log").write_text(done.stdout)
+        log.write_text(done.stdout)
         if done.returncode:
-            self.stop()
-            raise SystemExit(f"{done.stdout[-2000:]}\nThe migration failed: {logs / 'migrate.log'}")
+            raise SystemExit(f"{done.stdout[-2000:]}\nThe migration failed: {log}")
         self.state["migrated"] = True
         self.state["services"] = {}
         services = {
             name: self.launch(name, environment) for name in ("api-server", "dag-processor")
         }
         with console.status("The api-server starts …"):  # a task run before it answers would fail
-            while not self.health() and all(each.poll() is None for each in services.values()):
-                time.sleep(0.5)
+            shared.wait_until(self.health, services, float("inf"), self.log)
         services["scheduler"] = self.launch("scheduler", environment)
         return services
 
     def launch(self, name: str, environment: dict[str, str]) -> subprocess.Popen[bytes]:
-        """Start one service in a session of its own and note its pid."""
+        """Start one service."""
         port = ["--port", str(self.state["port"])] if name == "api-server" else []
-        with (self.folder / "logs" / f"{name}.log").open("ab") as log:
-            service = subprocess.Popen(
-                [sys.executable, "-m", "airflow", *COMPONENTS[name], *port],
-                env=environment,
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        self.state["services"][name] = (service.pid, psutil.Process(service.pid).create_time())
-        self.save()
-        return service
+        command = [sys.executable, "-m", "airflow", *COMPONENTS[name], *port]
+        return self.spawn(name, command, environment, self.log(name))
 
     def health(self) -> dict[str, str | None]:
         """Return the status of each service as the api-server reports it; empty if it is silent."""
@@ -250,20 +216,7 @@ class Stack:
 
     def stop(self, patience: float = 20) -> None:
         """Stop all services, then PostgreSQL; whatever does not end in `patience` seconds is killed."""
-        mine = self.processes()
-        for process in mine:
-            try:
-                process.terminate()
-            except psutil.Error:
-                continue
-        psutil.wait_procs(mine, timeout=patience)
-        while left := {*filter(is_alive, mine), *self.processes()}:
-            for process in left:
-                try:
-                    process.kill()
-                except psutil.Error:
-                    continue
-            psutil.wait_procs(left, timeout=5)
+        super().stop(patience)
         if server := self.postmaster():
             self.database().stop()
             psutil.wait_procs([server], timeout=patience)
@@ -273,21 +226,6 @@ class Stack:
         console.print(f"Airflow   {self.url}", soft_wrap=True)
         console.print(f"login     admin / {self.state['password']}", markup=False, soft_wrap=True)
         console.print(f"logs      {self.folder / 'logs'}", soft_wrap=True)
-
-
-def is_alive(process: psutil.Process) -> bool:
-    """Return whether `process` runs; one that has ended and waits for its parent does not."""
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
-
-
-def free_port() -> int:
-    """Return a port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @app.callback(invoke_without_command=True)
@@ -315,35 +253,16 @@ def up(
         stack.show()
         return
     begun = time.monotonic()
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
-    try:
+    with shared.stopping(stack):
         services = stack.start(port)
+        left = patience - (time.monotonic() - begun)
         with console.status("Airflow starts …"):
-            while not stack.is_ready():
-                for name, service in services.items():
-                    if service.poll() is not None:
-                        raise SystemExit(f"{name} has ended: {stack.folder / 'logs' / name}.log")
-                if time.monotonic() - begun > patience:
-                    raise SystemExit(f"Not healthy after {patience:.0f} s: {stack.health()}")
-                time.sleep(0.5)
+            if not shared.wait_until(stack.is_ready, services, left, stack.log):
+                raise SystemExit(f"Not healthy after {patience:.0f} s: {stack.health()}")
         console.print(f"healthy after {time.monotonic() - begun:.0f} s")
         stack.show()
-        if not foreground:
-            return
-        console.print("Ctrl-C stops it.")
-        while all(service.poll() is None for service in services.values()):
-            time.sleep(1)
-        raise SystemExit("A service has ended; see the logs.")
-    except KeyboardInterrupt:
-        console.print("stopping …")
-        stack.stop()
-    except SystemExit:
-        stack.stop()
-        raise
+        if foreground:
+            shared.stay(services, stack.log)
 
 
 @app.command()

@@ -17,65 +17,45 @@ import io
 import json
 import os
 import secrets
-import signal
-import socket
 import subprocess
 import sys
 import time
 import zipfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import duckdb
 import httpx
-import psutil
 import typer
-from rich.console import Console
 
-PROJECT = Path(__file__).resolve().parents[1]
-sys.path.append(str(PROJECT / "scripts"))
+sys.path.append(str(Path(__file__).resolve().parent))
 
-import superset_bundle as bundle  # noqa: E402
+import stack as shared
+import superset_bundle as bundle
+from stack import PROJECT, Home, console, free_port
 
 USER = "admin"
 PYTHON = Path(os.environ.get("KEHU_SUPERSET_PYTHON") or PROJECT / ".superset/venv/bin/python")
 
 app = typer.Typer(add_completion=False, help=__doc__)
-console = Console(highlight=False)
-Home = Annotated[Path | None, typer.Option(help="KEHU_HOME, if not set in the environment")]
 
 
-class Stack:
-    """The Superset of one KEHU_HOME; what must outlive a command is in superset/state.json."""
+class Stack(shared.Stack):
+    """Superset's web server."""
 
-    def __init__(self, home: Path | None) -> None:
-        self.home = (home or Path(os.environ.get("KEHU_HOME", "var"))).resolve()
-        self.folder = self.home / "superset"
-        self.file = self.folder / "state.json"
-        self.state: dict[str, Any] = json.loads(self.file.read_text()) if self.file.exists() else {}
-
-    @property
-    def url(self) -> str:
-        """Where Superset answers."""
-        return f"http://127.0.0.1:{self.state.get('port')}"
+    FOLDER = "superset"
 
     @property
     def log(self) -> Path:
         """Where Superset writes what it does."""
         return self.folder / "superset.log"
 
-    def save(self) -> None:
-        """Write the state, readable by the owner alone: it holds secrets."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with open(os.open(self.file, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(self.state, file, indent=1)
-
     def settle(self, port: int | None, password: str | None) -> None:
         """Fill in what a first start decides: the key, the login, the port."""
         self.state.setdefault("secret", secrets.token_urlsafe(48))
         self.state["password"] = password or self.state.get("password") or secrets.token_urlsafe(12)
         self.state["port"] = port or self.state.get("port") or 8088
-        if not is_free(self.state["port"]):
+        if not shared.is_free(self.state["port"]):
             if port:
                 raise SystemExit(f"Port {port} is taken; choose another with --port.")
             self.state["port"] = free_port()
@@ -135,24 +115,13 @@ class Stack:
         return len(files)
 
     def launch(self) -> subprocess.Popen[bytes]:
-        """Start the web server in a session of its own and note its pid."""
-        with self.log.open("ab") as log:
-            service = subprocess.Popen(
-                [
-                    *(str(PYTHON), "-m", "gunicorn", "--bind", f"127.0.0.1:{self.state['port']}"),
-                    *("--workers", "1", "--worker-class", "gthread", "--threads", "8"),
-                    *("--timeout", "120", "superset.app:create_app()"),
-                ],
-                env=self.environment(),
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        self.state["service"] = (service.pid, psutil.Process(service.pid).create_time())
-        self.save()
-        return service
+        """Start the web server."""
+        command = [
+            *(str(PYTHON), "-m", "gunicorn", "--bind", f"127.0.0.1:{self.state['port']}"),
+            *("--workers", "1", "--worker-class", "gthread", "--threads", "8"),
+            *("--timeout", "120", "superset.app:create_app()"),
+        ]
+        return self.spawn("web", command, self.environment(), self.log)
 
     def is_healthy(self) -> bool:
         """Whether the web server answers."""
@@ -160,27 +129,6 @@ class Stack:
             return httpx.get(f"{self.url}/health", timeout=5).text == "OK"
         except httpx.HTTPError:
             return False
-
-    def process(self) -> psutil.Process | None:
-        """Return the living web server that this stack has started."""
-        pid, created = self.state.get("service") or (0, 0)
-        try:
-            process = psutil.Process(pid) if pid else None
-            same = process and process.create_time() == created
-            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-        except psutil.NoSuchProcess:
-            return None
-
-    def stop(self, patience: float = 20) -> None:
-        """Stop the web server; whatever does not end in `patience` seconds is killed."""
-        if not (process := self.process()):
-            return
-        mine = [process, *process.children(recursive=True)]
-        process.terminate()
-        _, left = psutil.wait_procs(mine, timeout=patience)
-        for each in left:
-            each.kill()
-        psutil.wait_procs(left, timeout=5)
 
     def client(self) -> httpx.Client:
         """Return a client of the REST API that is logged in."""
@@ -217,19 +165,6 @@ def simulated_feeds(uri: str) -> set[str]:
         return {feed for (feed,) in server.execute(text(query))}
 
 
-def is_free(port: int) -> bool:
-    """Whether nobody listens on a port of this machine."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
-
-
-def free_port() -> int:
-    """Return a port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @app.callback(invoke_without_command=True)
 def default(context: typer.Context) -> None:
     """Without a command: `up --foreground`."""
@@ -259,49 +194,30 @@ def up(
     place = stack.uri(uri)
     if not PYTHON.exists():
         raise SystemExit(f"{PYTHON} is not there: `make superset` installs Superset first.")
-    if stack.process():
+    if stack.processes():
         console.print("It runs already; it is stopped to be prepared anew.")
         stack.stop()
     begun = time.monotonic()
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
-    try:
+    with shared.stopping(stack):
         stack.settle(port, password)
         with console.status("Superset's database is prepared, the dashboards imported …"):
             count = stack.prepare(place)
         console.print(f"imported {count} files after {time.monotonic() - begun:.0f} s")
-        service = stack.launch()
-        launched = time.monotonic()
+        services = {"Superset": stack.launch()}
         with console.status("Superset starts …"):
-            while not stack.is_healthy():
-                if service.poll() is not None:
-                    raise SystemExit(f"Superset has ended: {stack.log}")
-                if time.monotonic() - launched > patience:
-                    raise SystemExit(f"No answer after {patience:.0f} s: {stack.log}")
-                time.sleep(0.5)
+            if not shared.wait_until(stack.is_healthy, services, patience, lambda _: stack.log):
+                raise SystemExit(f"No answer after {patience:.0f} s: {stack.log}")
         console.print(f"answers after {time.monotonic() - begun:.0f} s")
         stack.show()
-        if not foreground:
-            return
-        console.print("Ctrl-C stops it.")
-        service.wait()
-        raise SystemExit(f"Superset has ended: {stack.log}")
-    except KeyboardInterrupt:
-        console.print("stopping …")
-        stack.stop()
-    except SystemExit:
-        stack.stop()
-        raise
+        if foreground:
+            shared.stay(services, lambda _: stack.log)
 
 
 @app.command()
 def status(home: Home = None) -> None:
     """Say whether it runs; ends with 1 unless it answers."""
     stack = Stack(home)
-    if not stack.process() or not stack.is_healthy():
+    if not stack.processes() or not stack.is_healthy():
         console.print("not running")
         raise typer.Exit(1)
     stack.show()

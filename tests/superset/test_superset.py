@@ -113,7 +113,7 @@ def served(home: Path) -> Iterator[Served]:
             yield Served(stack, client, home)
     finally:
         run(home, "down")
-    assert stack.process() is None
+    assert stack.processes() == []
 
 
 @pytest.fixture(scope="session")
