@@ -58,8 +58,12 @@ FORMATS = {
     "percent": ",.1f",
     "percentage points": "+,.1f",
     "coefficient": ".3f",
+    "squared probability": ".4f",
     "ratio": ",.2f",
     "points": "+,.1f",
+    "scale points": ",.2f",
+    "complaints": ",.2f",
+    "per 10 000 receipts": ",.2f",
 }
 
 # Which feeds a definition rests on besides sales: what decides whether a chart is marked as simulated.
@@ -74,6 +78,25 @@ RESTS_ON = (
     (r"", ("sales_line",)),
 )
 MARK = "〔模拟 sim.〕"
+
+# What must stand beside a metric: what it is the difference of, or how many it is a share or mean of.
+BESIDE = {
+    ("mart_service_recovery", "net_repurchase_effect"): {
+        "matched_repurchase_rate",
+        "control_repurchase_rate",
+        "count_control",
+    },
+    ("mart_service_recovery", "recovery_rate"): {"count_recovery_matured"},
+    ("mart_loyalty_rate", "promoter_share"): {"count_nps_known"},
+    ("mart_loyalty_rate", "tolerance_rate"): {"count_incident_customers"},
+    ("mart_servqual_item", "gap"): {"n"},
+    ("mart_kano", "better"): {"n"},
+    ("mart_segment_structure", "nps"): {"nps_n"},
+}
+SINCE_MONTH_END = "since the last month-end"
+YEAR_TO_DATE = "year to the date"
+DATES = ("as_of", "night")
+SMALL = re.compile(r"is_(\w+_)?small_(n|sample)")
 
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -274,16 +297,30 @@ def metrics_of(params: Mapping[str, Any]) -> list[Any]:
     return found
 
 
+def named(params: Mapping[str, Any]) -> set[str]:
+    """The metrics that a chart's form names."""
+    return {each for each in metrics_of(params) if isinstance(each, str)}
+
+
 def columns_of(params: Mapping[str, Any]) -> list[str]:
     """The columns that a chart's form groups by, shows or filters on."""
+    return [*grouped_by(params), *(each["subject"] for each in filters_of(params))]
+
+
+def grouped_by(params: Mapping[str, Any]) -> list[str]:
+    """The columns that a chart's form groups by or shows."""
     found: list[str] = []
     keys = ("x_axis", "groupby", "groupby_b", "groupbyRows", "groupbyColumns", "all_columns")
     for key in (*keys, "columns", "source", "target", "series", "entity"):
         value = params.get(key)
         found += value if isinstance(value, list) else [value] if isinstance(value, str) else []
-    return found + [
-        each["subject"] for each in params.get("adhoc_filters") or [] if "subject" in each
-    ]
+    return found
+
+
+def filters_of(params: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The filters of a chart's form, or of a filter of a dashboard, that name a column."""
+    given = [*(params.get("adhoc_filters") or []), *(params.get("adhoc_filters_b") or [])]
+    return [each for each in given if "subject" in each]
 
 
 def problems(bundle: Mapping[str, dict[str, Any]]) -> Iterator[str]:
@@ -316,6 +353,10 @@ def problems(bundle: Mapping[str, dict[str, Any]]) -> Iterator[str]:
     for name, content in bundle.items():
         if name.startswith("charts/") and content["uuid"] not in shown:
             yield f"{name}: is on no dashboard"
+    used = {c["dataset_uuid"] for n, c in bundle.items() if n.startswith("charts/")}
+    for name, content in bundle.items():
+        if name.startswith("datasets/") and content["uuid"] not in used:
+            yield f"{name}: no chart uses it"
 
 
 PLACEHOLDER = "duckdb:///kehu.duckdb"
@@ -334,6 +375,8 @@ def _dataset_problems(content: Mapping[str, Any]) -> Iterator[str]:
             yield f"metric {each['metric_name']} may add up over dates: {expression}"
         if not each["extra"]["metric_ids"]:
             yield f"metric {each['metric_name']} has no definition"
+        if each["extra"]["unit"] not in FORMATS and not each["extra"].get("own_format"):
+            yield f"metric {each['metric_name']}: FORMATS does not know {each['extra']['unit']}"
     for text in [
         *(each["expression"] for each in content["metrics"]),
         *(each["expression"] for each in content["columns"] if each.get("expression")),
@@ -368,6 +411,33 @@ def _chart_problems(content: Mapping[str, Any], owner: Mapping[str, Any]) -> Ite
         yield f"its title names {sorted(unknown)}, which none of its metrics is"
     if missing := ids - ids_in(content["description"] or ""):
         yield f"its description does not name {sorted(missing)}"
+    if owner["table_name"] in marts():
+        yield from _reading_problems(content, marts()[owner["table_name"]])
+
+
+def _reading_problems(content: Mapping[str, Any], mart: Mart) -> Iterator[str]:
+    """What would let a chart be read for more than it shows: totals, unfinished months, few answers."""
+    params, said = content["params"], content["description"] or ""
+    grouped = {each for each in grouped_by(params) if each in mart.columns}
+    asked = {each["subject"] for each in filters_of(params)}
+    for column in sorted(grouped - asked):
+        if re.search(r"\bALL\b", mart.columns[column]["description"]) and "ALL" not in said:
+            yield f"shows the total ALL among the values of {column}; filter it, or say ALL"
+    if "is_partial_period" in mart.columns:
+        if "as_of_date" not in grouped and SINCE_MONTH_END not in said:
+            yield f"its description does not say: {SINCE_MONTH_END}"
+        if "as_of_date" in grouped and "is_partial_period" not in asked:
+            yield "shows an unfinished month beside whole ones; filter is_partial_period"
+    if "rule_kind" in mart.columns and "checked_on" in grouped and "rule_kind" not in asked:
+        yield "shows findings of month-ends among nights; filter rule_kind"
+    small = {each for each in mart.columns if SMALL.fullmatch(each)}
+    if small and "store_code" in grouped and not small & asked:
+        yield f"sets small samples of stores beside large ones; filter {' or '.join(sorted(small))}"
+    is_year = any(each.get("comparator") == "YEAR" for each in filters_of(params))
+    is_of_year = is_year and not str(params.get("metric")).startswith("count_open_")
+    is_single = params["viz_type"] == "big_number_total"
+    if is_single and is_of_year and params["subtitle"] != YEAR_TO_DATE:
+        yield f"its subtitle does not say: {YEAR_TO_DATE}"
 
 
 def ids_in(text: str) -> set[str]:
@@ -389,6 +459,27 @@ def charts_of(dashboard: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def ids_shown(bundle: Mapping[str, dict[str, Any]]) -> dict[str, set[str]]:
+    """The metric ids that the charts of each dashboard show, by the name of its file."""
+    metrics = {
+        (content["uuid"], each["metric_name"]): each["extra"]["metric_ids"]
+        for name, content in bundle.items()
+        if name.startswith("datasets/")
+        for each in content["metrics"]
+    }
+    charts = {c["uuid"]: c for n, c in bundle.items() if n.startswith("charts/")}
+    return {
+        name.removeprefix("dashboards/").removesuffix(".yaml"): {
+            each
+            for child in charts_of(content)
+            for metric in metrics_of(charts[child["meta"]["uuid"]]["params"])
+            for each in metrics[charts[child["meta"]["uuid"]]["dataset_uuid"], metric]
+        }
+        for name, content in bundle.items()
+        if name.startswith("dashboards/")
+    }
+
+
 def _dashboard_problems(
     content: Mapping[str, Any], bundle: Mapping[str, dict[str, Any]]
 ) -> Iterator[str]:
@@ -406,6 +497,14 @@ def _dashboard_problems(
         if owner is None or column not in {c["column_name"] for c in owner["columns"]}:
             yield f"filter {each['name']} has no column {column} to read"
         filtered[column] = set(places) - set(each["scope"]["excluded"])
+        is_latest = column in DATES and not each["controlValues"]["sortAscending"]
+        if each["controlValues"]["defaultToFirstItem"] and not is_latest:
+            yield f"filter {each['name']} begins with whatever comes first; name its default"
+        if column == "night" and "rule_kind" not in {f["subject"] for f in filters_of(each)}:
+            yield f"filter {each['name']} offers month-ends of findings as nights; filter rule_kind"
+    yield from _beside_problems(
+        [charts[uuid] for uuid in places.values() if uuid in charts], datasets
+    )
     dates = filtered.get("as_of", set()) | filtered.get("night", set())
     for place, uuid in places.items():
         chart = charts.get(uuid)
@@ -418,6 +517,35 @@ def _dashboard_problems(
                 yield f"filter on {column} reaches {chart['slice_name']}, which does not have it"
         if place not in dates and not _keeps_dates_apart(chart, have):
             yield f"{chart['slice_name']} shows several as-of dates as one"
+        if "store_code" in filtered and place not in filtered["store_code"]:
+            is_told = "All stores" in (chart["description"] or "")
+            if not is_told and "store_code" not in grouped_by(chart["params"]):
+                yield f"{chart['slice_name']} does not say that it shows all stores"
+
+
+def _beside_problems(
+    charts: Iterable[Mapping[str, Any]], datasets: Mapping[str, Mapping[str, Any]]
+) -> Iterator[str]:
+    """Metrics without what must stand beside them: in the chart, or for a big number on the page."""
+    shown = [
+        (chart, datasets[chart["dataset_uuid"]]["table_name"], named(chart["params"]))
+        for chart in charts
+    ]
+    single = {
+        (table, metric)
+        for chart, table, metrics in shown
+        for metric in metrics
+        if chart["viz_type"] == "big_number_total"
+    }
+    for chart, table, metrics in shown:
+        for metric in sorted(metrics):
+            wanted = BESIDE.get((table, metric), set())
+            if chart["viz_type"] == "big_number_total":
+                missing = {each for each in wanted if (table, each) not in single}
+            else:
+                missing = wanted - metrics
+            if missing:
+                yield f"{chart['slice_name']} shows {metric} without {', '.join(sorted(missing))}"
 
 
 def _keeps_dates_apart(chart: Mapping[str, Any], columns: Iterable[str]) -> bool:
@@ -425,8 +553,8 @@ def _keeps_dates_apart(chart: Mapping[str, Any], columns: Iterable[str]) -> bool
     params = chart["params"]
     if not set(columns) & set(NOT_ADDED):
         return True
-    grouped = set(columns_of({**params, "adhoc_filters": []}))
-    asked = {each.get("subject") for each in params.get("adhoc_filters") or []}
+    grouped = set(grouped_by(params))
+    asked = {each["subject"] for each in filters_of(params)}
     return bool(grouped & {*NOT_ADDED, "as_of", "night"}) or bool(asked & {"is_latest"})
 
 
@@ -491,8 +619,10 @@ def marked(
 
 def _warned(metric: Mapping[str, Any], feeds: set[str]) -> Mapping[str, Any]:
     """A metric with a warning beside its name where it rests on simulated feeds."""
+    if not feeds:
+        return metric
     said = f"{MARK} {', '.join(sorted(feeds))}"
-    return metric | {"extra": metric["extra"] | {"warning_markdown": said}} if feeds else metric
+    return {**metric, "extra": {**metric["extra"], "warning_markdown": said}}
 
 
 def assemble(uri: str, simulated: Iterable[str], folder: Path = BUNDLE) -> dict[str, str]:

@@ -7,14 +7,19 @@ from typing import Any
 LISTED = ("filters", "columns", "metrics")
 
 
+def queries(params: dict[str, Any]) -> list[dict[str, Any]]:
+    """The queries of a chart's form: one, or two where it shows metrics on an axis of their own."""
+    if params["viz_type"] != "mixed_timeseries":
+        return [query(params)]
+    of_second = {k.removesuffix("_b"): v for k, v in params.items() if k.endswith("_b")}
+    return [query(params), query(params | of_second)]
+
+
 def query(params: dict[str, Any]) -> dict[str, Any]:
-    """The query of a chart's form, without the filters of a dashboard."""
+    """The (first) query of a chart's form, without the filters of a dashboard."""
     kind = params["viz_type"]
     asked: dict[str, Any] = {
-        "filters": [
-            {"col": each["subject"], "op": each["operator"], "val": each.get("comparator")}
-            for each in params.get("adhoc_filters") or []
-        ],
+        "filters": filters(params),
         "columns": [],
         "metrics": params.get("metrics") or [params["metric"]],
         "row_limit": params.get("row_limit"),
@@ -22,7 +27,7 @@ def query(params: dict[str, Any]) -> dict[str, Any]:
         "order_desc": True,
         "time_range": "No filter",
     }
-    if kind.startswith("echarts_timeseries"):
+    if kind.startswith("echarts_timeseries") or kind == "mixed_timeseries":
         asked["columns"] = [axis(params), *params["groupby"]]
         asked["orderby"] = [[asked["metrics"][0], False]]
     elif kind == "heatmap_v2":
@@ -38,6 +43,14 @@ def query(params: dict[str, Any]) -> dict[str, Any]:
     elif kind != "big_number_total":
         raise NotImplementedError(f"no test knows what a {kind} asks")
     return asked
+
+
+def filters(params: dict[str, Any]) -> list[dict[str, Any]]:
+    """The filters of a chart's form, or of a filter of a dashboard, as a query has them."""
+    return [
+        {"col": each["subject"], "op": each["operator"], "val": each.get("comparator")}
+        for each in params.get("adhoc_filters") or []
+    ]
 
 
 def axis(params: dict[str, Any]) -> str | dict[str, Any]:

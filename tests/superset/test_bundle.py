@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import os
+import re
 import shutil
 import sys
 import zipfile
@@ -109,6 +110,86 @@ def a_path_of_a_machine(files: Files) -> None:
     first(files, "databases")["sqlalchemy_uri"] = "duckdb:////home/me/kehu.duckdb"
 
 
+def chart(files: Files, name: str) -> dict[str, Any]:
+    return files[f"charts/{name}.yaml"]
+
+
+def dashboard_filter(files: Files, name: str, key: str) -> dict[str, Any]:
+    given = files[f"dashboards/{name}.yaml"]["metadata"]["native_filter_configuration"]
+    return next(each for each in given if each["id"] == f"NATIVE_FILTER-{key}")
+
+
+def without(files: Files, name: str, column: str) -> None:
+    """Take the filters on a column from a chart."""
+    params = chart(files, name)["params"]
+    kept = [each for each in params["adhoc_filters"] if each["subject"] != column]
+    assert kept != params["adhoc_filters"]
+    params["adhoc_filters"] = kept
+
+
+def a_dataset_without_a_chart(files: Files) -> None:
+    content = copy.deepcopy(first(files, "datasets"))
+    files["datasets/idle.yaml"] = content | {"uuid": "00000000-0000-0000-0000-000000000000"}
+
+
+def a_unit_without_a_format(files: Files) -> None:
+    first(files, "datasets")["metrics"][0]["extra"]["unit"] = "furlongs"
+
+
+def an_effect_without_its_base(files: Files) -> None:
+    chart(files, "service_recovery")["params"]["metrics"].remove("matched_repurchase_rate")
+
+
+def a_share_without_its_n(files: Files) -> None:
+    chart(files, "loyalty_trend")["params"]["metrics_b"].remove("count_nps_known")
+
+
+def a_big_number_without_its_n(files: Files) -> None:
+    chart(files, "loyalty_asked")["params"]["metric"] = "count_customers"
+
+
+def the_company_among_its_stores(files: Files) -> None:
+    without(files, "service_recovery", "store_code")
+
+
+def small_samples_among_large_ones(files: Files) -> None:
+    without(files, "loyalty_nps_stores", "is_small_sample")
+
+
+def an_unfinished_month_in_a_trend(files: Files) -> None:
+    without(files, "churn_trend", "is_partial_period")
+
+
+def an_unfinished_month_that_nobody_tells(files: Files) -> None:
+    content = chart(files, "churn_rate")
+    content["description"] = content["description"].replace("since the last month-end", "monthly")
+
+
+def month_ends_among_nights(files: Files) -> None:
+    without(files, "quality_trend", "rule_kind")
+
+
+def month_ends_offered_as_nights(files: Files) -> None:
+    dashboard_filter(files, "data_quality", "night")["adhoc_filters"] = []
+
+
+def a_filter_that_takes_what_comes_first(files: Files) -> None:
+    dashboard_filter(files, "loyalty", "origin")["controlValues"]["defaultToFirstItem"] = True
+
+
+def the_first_date_in_place_of_the_last(files: Files) -> None:
+    dashboard_filter(files, "loyalty", "as-of")["controlValues"]["sortAscending"] = True
+
+
+def a_year_that_nobody_tells(files: Files) -> None:
+    chart(files, "service_sla")["params"]["subtitle"] = ""
+
+
+def all_stores_that_nobody_tells(files: Files) -> None:
+    content = chart(files, "value_clv")
+    content["description"] = content["description"].replace("All stores.", "")
+
+
 @pytest.mark.parametrize(
     "harm",
     [
@@ -126,6 +207,21 @@ def a_path_of_a_machine(files: Files) -> None:
         the_filter_of_stores_reaches_all,
         a_chart_of_nowhere,
         a_path_of_a_machine,
+        a_dataset_without_a_chart,
+        a_unit_without_a_format,
+        an_effect_without_its_base,
+        a_share_without_its_n,
+        a_big_number_without_its_n,
+        the_company_among_its_stores,
+        small_samples_among_large_ones,
+        an_unfinished_month_in_a_trend,
+        an_unfinished_month_that_nobody_tells,
+        month_ends_among_nights,
+        month_ends_offered_as_nights,
+        a_filter_that_takes_what_comes_first,
+        the_first_date_in_place_of_the_last,
+        a_year_that_nobody_tells,
+        all_stores_that_nobody_tells,
     ],
     ids=lambda harm: harm.__name__,
 )
@@ -133,6 +229,30 @@ def test_what_is_broken_is_found(files: Files, harm: Callable[[Files], None]) ->
     broken = copy.deepcopy(files)
     harm(broken)
     assert list(bundle.problems(broken))
+
+
+def test_the_documentation_names_the_metrics_of_each_dashboard(files: Files) -> None:
+    page = (PROJECT / "docs/superset.md").read_text(encoding="utf-8")
+    told = {
+        files[name]["dashboard_title"].lower(): bundle.ids_shown(files)[
+            name.removeprefix("dashboards/").removesuffix(".yaml")
+        ]
+        for name in files
+        if name.startswith("dashboards/")
+    }
+    rows = dict(re.findall(r"^\| (\S+ [a-z ]+) \| .+ \| ([A-Z]\d.*) \|$", page, re.MULTILINE))
+    assert len(rows) == len(told)
+    for title, cell in rows.items():
+        ids = next(ids for each, ids in told.items() if each.startswith(title.split()[0]))
+        assert listed(cell) == ids, title
+
+
+def listed(cell: str) -> set[str]:
+    """The ids of `P1, P4 to P6`."""
+    found: set[str] = set()
+    for kind, start, end in re.findall(r"([A-Z])(\d+)(?: to [A-Z](\d+))?", cell):
+        found |= {f"{kind}{number}" for number in range(int(start), int(end or start) + 1)}
+    return found
 
 
 def titles(files: Files) -> dict[str, str]:
