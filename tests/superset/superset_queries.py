@@ -68,7 +68,8 @@ def axis(params: dict[str, Any]) -> str | dict[str, Any]:
 
 def names(asked: dict[str, Any]) -> dict[str, Any]:
     """What two queries must share to be the same question: columns, metrics, filters."""
-    columns = [each if isinstance(each, str) else each["label"] for each in asked["columns"]]
+    given = asked["columns"] or asked.get("groupby") or []  # the page of a Sankey says groupby
+    columns = [each if isinstance(each, str) else each["label"] for each in given]
     filters = sorted(
         (f["col"], f["op"], str(f.get("val")))
         for f in asked["filters"]
