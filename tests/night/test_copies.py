@@ -47,7 +47,7 @@ def copies(bulk: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cop
     with postgresql(folder / "postgresql") as cluster, cluster.database() as server:
         options = Options(with_facts=True, role="kehu_reader", prefix="", wait=60)
         report = serve(
-            Settings(home=home), "run", to=[server.url, str(place / "bi")], options=options
+            Settings(home=home), "run", to=[server.url, str(place / "export")], options=options
         )
         require_served(report)
         listing = Listing.model_validate(report["served"][next(iter(report["served"]))])
@@ -66,7 +66,7 @@ def test_every_row_is_in_parquet(copies: Copies) -> None:
         connection.execute(f"attach '{copies.home}/published/kehu.duckdb' as kehu (read_only)")
         for table in copies.listing.tables:
             schema, name = table.split(".")
-            path = copies.place / "bi" / "current" / schema / f"{name}.parquet"
+            path = copies.place / "export" / "current" / schema / f"{name}.parquet"
             source = path if path.exists() else path.with_suffix("") / "*" / "*.parquet"
             there = f"select * from read_parquet('{source}', hive_partitioning = true)"
             columns = ", ".join(

@@ -96,7 +96,7 @@ def _require_ours(settings: Settings, folder: Path) -> None:
         if _lies_in(place, settings.home):
             raise KehuError(
                 f"{folder}: {settings.home} is Kehu's own folder, and a copy for other tools has no "
-                "place in it; name a folder of its own, such as ./bi"
+                "place in it; name a folder of its own, such as ./export"
             )
     current, kept = folder / CURRENT, folder / KEPT
     if (folder / LOCK).exists():

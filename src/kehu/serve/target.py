@@ -100,7 +100,7 @@ def read_target(text: str) -> Target:
         scheme = _scheme(text)
         if scheme.partition("+")[0] not in POSTGRESQL:
             raise KehuError(
-                f"{scheme}://: Kehu publishes to PostgreSQL (postgresql://…) or to a folder (./bi)"
+                f"{scheme}://: Kehu publishes to PostgreSQL (postgresql://…) or to a folder (./export)"
             )
         try:
             database = _postgresql(database_at(text), scheme)
