@@ -64,7 +64,6 @@ TOGETHER = {
     "tests/questions/test_questions.py": "demo year",
     "tests/report/test_pictures_of_a_year.py": "demo year",
     "tests/report/test_demo_pages.py": "demo year",
-    "tests/report/test_browser.py": "demo year",
     "tests/collect/test_collect.py": "databases",
     "tests/collect/test_servers.py": "databases",
     "tests/dags/test_connections.py": "tests/dags/test_chain.py",

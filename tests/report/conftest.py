@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from demo_year import DemoYear
 
 from kehu.publish import ANOTHER_NAME
 from kehu.report import furnish
@@ -14,16 +15,22 @@ from kehu.settings import Settings
 
 
 @pytest.fixture(scope="session")
+def source(demo_year: DemoYear) -> Path:
+    """What is published of the demo's year."""
+    return demo_year.home / "published"
+
+
+@pytest.fixture(scope="session")
 def shown(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a publication with report and page: of the demo's year, or a copy of KEHU_SHOWN.
+    """The folder of a publication with report and page: of `source`, or a copy of KEHU_SHOWN.
 
     Pages that lie in KEHU_SHOWN are looked at as they are.
     """
     named = os.environ.get("KEHU_SHOWN")
-    source = Path(named) if named else request.getfixturevalue("demo_year").home / "published"
+    published: Path = Path(named) if named else request.getfixturevalue("source")
     folder = tmp_path_factory.mktemp("shown") / "published"
     folder.mkdir()
-    for path in source.iterdir():
+    for path in published.iterdir():
         if path.name in (ANOTHER_NAME, "manifest.json") or (named and path.suffix == ".html"):
             shutil.copyfile(path, folder / path.name)
     if (folder / furnish.PAGE).exists():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
+import sys
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,9 +23,24 @@ from kehu.report.publication import Publication
 
 pytestmark = pytest.mark.browser
 
+ROOT = Path(__file__).resolve().parents[2]
 AXE_RULES = {
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"]}
 }
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The simulated chain of `make demo-chain`: seven stores with enough customers to be offered."""
+    folder = tmp_path_factory.mktemp("chain")
+    subprocess.run(
+        [sys.executable, str(ROOT / "scripts/demo_chain.py"), "--folder", str(folder)],
+        env=os.environ | {"KEHU_PAGES": "0"},
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+    return folder / "var" / "published"
 
 
 @pytest.fixture(scope="session")
