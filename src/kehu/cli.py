@@ -27,6 +27,7 @@ from kehu.journal import read_journal
 from kehu.landing_cli import print_waiting
 from kehu.quality_cli import quality_command
 from kehu.questions import read_questions, read_waiting
+from kehu.report import furnish
 from kehu.report_cli import report_command
 from kehu.serve_cli import To, print_listing, print_served, print_targets, serve_options
 from kehu.settings import Settings
@@ -195,7 +196,9 @@ def print_published(manifest: dict[str, Any]) -> None:
         say(f"restated month-ends: {', '.join(manifest['restated'])}")
     if manifest.get("pinned"):
         say(f"readers still see {manifest['pinned']}; `kehu publish` shows the newest", "pinned")
-    say(str(settings.published / publish.ANOTHER_NAME))
+    for name in (publish.ANOTHER_NAME, furnish.PAGE):
+        if (settings.published / name).exists():
+            say(str(settings.published / name))
 
 
 def _figure(value: Any) -> str:

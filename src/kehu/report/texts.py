@@ -263,8 +263,8 @@ SENTENCE: dict[str, Words] = {
         "{of}{value} of {n} stores that can be judged are beyond the limit.",
     ),
     "STORES_CERTAIN": w(
-        "{of}其中 {value} 家可排除抽样波动（整个95%区间都在线外）。",
-        "{of}Of {value} of them the whole 95% interval is beyond it, so that it is not chance.",
+        "{of}其中整个 95% 区间都在警戒线外、可排除抽样波动的：{value} 家。",
+        "{of}Beyond it with the whole 95% interval, so not by chance: {value} of these.",
     ),
     "WORST_SEGMENT": w(
         "{of}按“{split}”看，最差的是“{segment}”：{value}。",
@@ -296,9 +296,8 @@ BEYOND = {"HIGHER": w("低于", "below"), "LOWER": w("高于", "above")}
 VERDICT = w(
     "{with_target} 项可判断的指标中，{met} 项达标，{below_target} 项未达目标，"
     "{breached} 项突破警戒线；另有 {no_target} 项未设目标，{not_measurable} 项无法衡量或不作判断。",
-    "Of {with_target} KPIs judged against a target, {met} are on target, {below_target} below it and "
-    "{breached} beyond the limit; {no_target} more have no target, {not_measurable} are not measured or "
-    "not judged.",
+    "KPIs judged against a target: {with_target}. On target: {met}, below it: {below_target}, beyond "
+    "the limit: {breached}. Without a target: {no_target}, not measured or not judged: {not_measurable}.",
 )
 NO_TARGETS = w("尚未设定目标，因此只陈述现状。", "No target is set yet, so this says only what is.")
 NONE_JUDGED = w("本期没有可判断的指标。", "No KPI can be judged this time.")
