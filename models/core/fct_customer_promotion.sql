@@ -130,47 +130,27 @@ knowledge_span as (
 
 card_versions as (
 
-    select
-        identity_history.card_key,
-        identity_history.customer_id,
-        identity_history.valid_from,
-        identity_history.valid_to
-    from identity_history
-    inner join knowledge_span
-        on
-            identity_history.valid_from <= knowledge_span.last_as_of_date
-            and identity_history.valid_to > knowledge_span.first_as_of_date
-    where identity_history.customer_id not in ('ANONYMOUS', 'UNKNOWN')
+    {{ versions_known(
+        'identity_history',
+        ['card_key', 'customer_id'],
+        "identity_history.customer_id not in ('ANONYMOUS', 'UNKNOWN')",
+    ) | indent(4) }}
 
 ),
 
 store_versions as (
 
-    select
-        store_history.store_key,
-        store_history.valid_from,
-        store_history.valid_to
-    from store_history
-    inner join knowledge_span
-        on
-            store_history.valid_from <= knowledge_span.last_as_of_date
-            and store_history.valid_to > knowledge_span.first_as_of_date
-    where not store_history.is_test
+    {{ versions_known(
+        'store_history', ['store_key'], 'not store_history.is_test'
+    ) | indent(4) }}
 
 ),
 
 product_versions as (
 
-    select
-        product_history.product_key,
-        product_history.valid_from,
-        product_history.valid_to
-    from product_history
-    inner join knowledge_span
-        on
-            product_history.valid_from <= knowledge_span.last_as_of_date
-            and product_history.valid_to > knowledge_span.first_as_of_date
-    where product_history.is_revenue
+    {{ versions_known(
+        'product_history', ['product_key'], 'product_history.is_revenue'
+    ) | indent(4) }}
 
 ),
 

@@ -733,6 +733,7 @@ measured as (
     where churn_rates.store_code = 'ALL' or churn_rates.pyramid_tier = 'ALL'
 
     union all
+    {%- for answers in ['waves', 'wave_parts'] %}
 
     select
         as_of_date,
@@ -747,26 +748,10 @@ measured as (
         null as missing_reason,
         null as value_method,
         is_simulated
-    from waves
+    from {{ answers }}
 
     union all
-
-    select
-        as_of_date,
-        store_code,
-        segment,
-        kpi,
-        cast(value as decimal(18, 6)) as actual,
-        lo,
-        hi,
-        n,
-        true as is_whole,
-        null as missing_reason,
-        null as value_method,
-        is_simulated
-    from wave_parts
-
-    union all
+    {%- endfor %}
 
     select
         wallets.as_of_date,

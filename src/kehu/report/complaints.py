@@ -9,6 +9,7 @@ import altair as alt
 from kehu.report import sheet
 from kehu.report.picture import (
     COMPANY,
+    SMALL_SAMPLE,
     Chart,
     Column,
     Draft,
@@ -76,7 +77,7 @@ def complaint_funnel(view: View) -> Draft:
             Column("n_escalated", both("Escalated to here", "由下级升级"), "count"),
             Column("n_went_on", both("Went on up", "继续升级"), "count"),
             Column("went_on_rate", both("Share that went on", "继续升级占比"), "share"),
-            Column("is_small_sample", both("Small sample", "样本不足"), "flag"),
+            SMALL_SAMPLE,
         ),
         rows=rows,
         sql=sql,

@@ -5,7 +5,18 @@ from __future__ import annotations
 import altair as alt
 
 from kehu.report import sheet
-from kehu.report.picture import Chart, Column, Draft, Language, View, both, count, month, share
+from kehu.report.picture import (
+    SMALL_SAMPLE,
+    Chart,
+    Column,
+    Draft,
+    Language,
+    View,
+    both,
+    count,
+    month,
+    share,
+)
 from kehu.report.value import SALES_FEEDS
 
 COHORT = """
@@ -59,7 +70,7 @@ def cohort_triangle(view: View) -> Draft:
             Column("bounded_rate", both("Retention", "当月留存率"), "share"),
             Column("bounded_rate_lo", both("Lower bound", "当月留存率下限"), "share"),
             Column("bounded_rate_hi", both("Upper bound", "当月留存率上限"), "share"),
-            Column("is_small_sample", both("Small sample", "样本不足"), "flag"),
+            SMALL_SAMPLE,
         ),
         rows=rows,
         sql=sql,
@@ -192,7 +203,7 @@ def survival_curve(view: View) -> Draft:
             Column("survival", both("Survival", "生存率"), "share"),
             Column("survival_lo", both("Lower bound", "生存率下限"), "share"),
             Column("survival_hi", both("Upper bound", "生存率上限"), "share"),
-            Column("is_small_sample", both("Small sample", "样本不足"), "flag"),
+            SMALL_SAMPLE,
         ),
         rows=rows,
         sql=sql,

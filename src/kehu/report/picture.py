@@ -39,6 +39,9 @@ class Column:
     codes: Mapping[str, Words] = field(default_factory=dict)
 
 
+SMALL_SAMPLE = Column("is_small_sample", both("Small sample", "样本不足"), "flag")
+
+
 @dataclass(frozen=True)
 class Picture:
     """A drawing in each language with the numbers it shows and the SQL that asked for them.

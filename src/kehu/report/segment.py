@@ -7,6 +7,7 @@ import altair as alt
 from kehu.report import sheet
 from kehu.report.picture import (
     COMPANY,
+    SMALL_SAMPLE,
     Chart,
     Column,
     Draft,
@@ -73,7 +74,7 @@ def rfm_heat_map(view: View) -> Draft:
             Column("f_score", both("F score", "F得分")),
             Column("n_customers", both("Customers", "客户数"), "count"),
             Column("mean_m_score", both("Mean M score", "M得分均值"), "number"),
-            Column("is_small_sample", both("Small sample", "样本不足"), "flag"),
+            SMALL_SAMPLE,
         ),
         rows=rows,
         sql=sql,
@@ -219,7 +220,7 @@ def migration_flow(view: View) -> Draft:
             Column("to_tier", both("To tier", "现层级"), codes=TIERS),
             Column("n", both("Customers", "客户数"), "count"),
             Column("pct_of_from", both("Share of tier left", "占原层级比例"), "share"),
-            Column("is_small_sample", both("Small sample", "样本不足"), "flag"),
+            SMALL_SAMPLE,
         ),
         rows=rows,
         sql=sql,

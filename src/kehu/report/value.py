@@ -9,6 +9,7 @@ import altair as alt
 from kehu.report import figures, sheet
 from kehu.report.picture import (
     COMPANY,
+    SMALL_SAMPLE,
     Chart,
     Column,
     Draft,
@@ -73,7 +74,7 @@ def pyramid(view: View) -> Draft:
             Column("pct_customers", both("Share of customers", "客户占比"), "share"),
             Column("value_total", both("Value", "价值合计"), "money"),
             Column("pct_value", both("Share of value", "价值占比"), "share"),
-            Column("is_small_sample", both("Small sample", "样本不足"), "flag"),
+            SMALL_SAMPLE,
         ),
         rows=rows,
         sql=sql,

@@ -7,6 +7,7 @@ import altair as alt
 from kehu.report import sheet
 from kehu.report.picture import (
     COMPANY,
+    SMALL_SAMPLE,
     Chart,
     Column,
     Draft,
@@ -96,7 +97,7 @@ def nps_by_store(view: View) -> Draft:
             Column("nps", both("NPS", "净推荐值"), "points"),
             Column("lo", both("Lower bound", "置信下限"), "points"),
             Column("hi", both("Upper bound", "置信上限"), "points"),
-            Column("is_small_sample", both("Small sample", "样本不足"), "flag"),
+            SMALL_SAMPLE,
         ),
         rows=rows,
         sql=sql,
@@ -245,7 +246,7 @@ def apostle_map(view: View) -> Draft:
             Column("class_share", both("Share", "占比"), "share"),
             Column("class_share_lo", both("Lower bound", "占比下限"), "share"),
             Column("class_share_hi", both("Upper bound", "占比上限"), "share"),
-            Column("is_small_sample", both("Small sample", "样本不足"), "flag"),
+            SMALL_SAMPLE,
         ),
         rows=rows,
         sql=sql,
