@@ -80,7 +80,7 @@ class Column(BaseModel):
     marks a timestamp that the source writes in UTC. `pii` keeps the column out of everything but `pii.*`.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)  # read once, shared by all
 
     type: str
     description: str
@@ -201,7 +201,7 @@ class Source(BaseModel):
     the first time. `batch_rows` are held in memory at once.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)  # read once, shared by all
 
     connection: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
     query: str
@@ -244,7 +244,7 @@ class Source(BaseModel):
 class RowCheck(BaseModel):
     """A rule over one row: `sql` is true where the row is right; NULL counts as right."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)  # read once, shared by all
 
     id: str
     column: str
@@ -259,7 +259,7 @@ class GroupCheck(BaseModel):
     that already lost a row to another rule is not judged, it is flagged incomplete.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)  # read once, shared by all
 
     id: str
     column: str
@@ -274,7 +274,7 @@ class RowRepair(BaseModel):
     The values see the row as it was before the repair. Each changed value is flagged `column:id`.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)  # read once, shared by all
 
     id: str
     when: str
@@ -289,7 +289,7 @@ class Lookup(BaseModel):
     where the row is right. NULL counts as right, and so does a row without a counterpart.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)  # read once, shared by all
 
     id: str
     column: str
@@ -302,7 +302,7 @@ class Lookup(BaseModel):
 class Contract(BaseModel):
     """The contract of one feed. See `expectations/README.md` for the fields in words."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)  # read once, shared by all
 
     feed: Name
     group: Literal["masters", "transactions", "surveys", "complaints"]

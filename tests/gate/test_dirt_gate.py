@@ -487,6 +487,12 @@ GIVEN = [
 ]  # fmt: skip
 
 
+def lenient(house: House) -> None:
+    """Let a file of answers pass, however many of them are quarantined."""
+    contract = house.contracts["survey_answer"]
+    house.contracts["survey_answer"] = contract.model_copy(update={"reject_limit": 1})
+
+
 @pytest.mark.dirt(
     rule=23,
     example="6 on a scale of 1 to 5; 11 on 0 to 10",
@@ -494,7 +500,7 @@ GIVEN = [
 )
 @pytest.mark.parametrize("nights", [1, 2])
 def test_a_score_off_the_scale_of_its_question_is_quarantined(nights: int, house: House) -> None:
-    house.contracts["survey_answer"].reject_limit = 1
+    lenient(house)
     house.drop("survey_question", QUESTIONS)
     if nights == 2:
         house.take_in()
@@ -514,7 +520,7 @@ def test_a_score_off_the_scale_of_its_question_is_quarantined(nights: int, house
     outcome="accepted: one of its scales has it",
 )
 def test_a_score_fits_if_any_version_of_its_question_has_it(house: House) -> None:
-    house.contracts["survey_answer"].reject_limit = 1
+    lenient(house)
     later = valid(
         "survey_question",
         question_id="Q1",
